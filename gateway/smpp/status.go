@@ -1,0 +1,77 @@
+package smpp
+
+import (
+	"time"
+
+	"sipsmpp/gateway/sms"
+)
+
+// BindState is where the life of a bind stands. Its text is the MI's.
+type BindState string
+
+// The states of a bind.
+const (
+	BindConnecting BindState = "connecting"
+	BindBinding    BindState = "binding"
+	BindBound      BindState = "bound"
+	BindWaiting    BindState = "waiting" // until RetryAt
+	BindUnbinding  BindState = "unbinding"
+)
+
+// BindStatus is what is known of one bind: an entry of `binds` in smpp_list.
+type BindStatus struct {
+	ID        string // unique in this process: the connection's or account's name, '#' and a number
+	Owner     sms.Leg
+	Mode      string // transceiver, transmitter, receiver
+	State     BindState
+	Since     time.Time // of State
+	Remote    string    // host:port; empty while there is no socket
+	Local     string
+	Window    int
+	InFlight  int
+	LastError string
+	RetryAt   time.Time // zero unless State is waiting
+}
+
+// ConnectionState sums up the binds of a connection. Its text is the MI's.
+type ConnectionState string
+
+// The states of a connection.
+const (
+	ConnectionBound    ConnectionState = "bound" // all of its binds
+	ConnectionPartly   ConnectionState = "partly"
+	ConnectionDown     ConnectionState = "down"
+	ConnectionDisabled ConnectionState = "disabled"
+	ConnectionInvalid  ConnectionState = "invalid" // its row has a fault
+)
+
+// ConnectionStatus is what is known of one connection: an entry of `connections` in smpp_list.
+type ConnectionStatus struct {
+	Name        string
+	Peer        string
+	SessionType sms.SessionType
+	Enabled     bool
+	State       ConnectionState
+	Binds       []BindStatus
+	Queued      int // messages that wait for a window slot
+	ThrottledTo time.Time
+	Counters
+}
+
+// Counters count what crossed the binds of a connection since the process started, or since they were reset. Segments, not
+// messages, are counted.
+type Counters struct {
+	Sent       uint64 // segments that the peer accepted
+	Refused    uint64 // segments that the peer refused
+	Unanswered uint64 // segments that were sent and never answered
+	Received   uint64 // segments that came from the peer
+	Receipts   uint64 // delivery receipts that came from the peer
+	Throttled  uint64 // refusals that said so
+	Unexpected uint64 // responses that nobody waited for
+}
+
+// Changes is what a reload did, by name.
+type Changes struct {
+	Added, Changed, Removed []string
+	Unchanged               int
+}
