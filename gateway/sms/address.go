@@ -61,6 +61,9 @@ func ParseAddress(s string) Address {
 	if isNumber(digits) {
 		return Address{Value: digits}
 	}
+	if s == "" {
+		return Address{}
+	}
 	return Address{Value: s, TON: TONAlphanumeric}
 }
 

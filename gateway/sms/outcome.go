@@ -81,6 +81,9 @@ type Outcome struct {
 	SMSCIDs  []string // of its segments, in order, as the SMSC gave them; an empty string where a segment has none
 	Segments int      // how many it went out in; 0 where the egress knows none
 	Alphabet Alphabet // what the text went out in
+	// Receipt is what was asked of the SMSC: what the sender wanted and what the connection asks for anyway. Where it is not
+	// ReceiptNone the message is recorded before it is answered.
+	Receipt ReceiptRequest
 }
 
 // Failed makes the outcome of an attempt that ended before anything was sent.

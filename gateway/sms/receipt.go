@@ -30,6 +30,30 @@ func ParseReceiptRequest(s string) (ReceiptRequest, bool) {
 	return 0, false
 }
 
+// With gives what satisfies both.
+func (r ReceiptRequest) With(other ReceiptRequest) ReceiptRequest {
+	if r == ReceiptNone || other == ReceiptAll {
+		return other
+	}
+	if other == ReceiptNone || r == ReceiptAll || r == other {
+		return r
+	}
+	return ReceiptFinal // one wants failures, the other every final state
+}
+
+// Wants says that a state is one that was asked for.
+func (r ReceiptRequest) Wants(s State) bool {
+	switch r {
+	case ReceiptAll:
+		return true
+	case ReceiptFinal:
+		return s.Final()
+	case ReceiptFailure:
+		return s.Final() && s != StateDelivered
+	}
+	return false
+}
+
 // State is the state of a message or segment that a receipt tells (SMPP 3.4, 5.2.28).
 type State uint8
 
