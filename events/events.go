@@ -1,0 +1,283 @@
+// Package events is the contract of the gateway's events, and the hub that fans them out.
+//
+// Each type of event is declared here once, with its name and parameters; the hub, the MI's events_list and the Go client are
+// built on that declaration. On the wire an event is a JSON-RPC notification, one for each event:
+//
+//	{"jsonrpc":"2.0","method":"E_SMPP_BIND_UP","params":{"seq":17,"time":"2026-03-01T12:00:00.000Z","node":"gw1","connection":"acme",...}}
+//
+// The hub keeps the last events in a ring. To publish never blocks on a viewer: a subscription is a cursor into the ring, and
+// one that fell behind by more than the ring holds is told so by E_EVENTS_LOST and goes on. Nothing here is durable: the ring,
+// and the sequence that starts at 1, live as long as the process.
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Event is one of the types below, or Raised. A published event must not be changed any more.
+type Event interface {
+	Name() string // as it goes out in `method`: E_SMPP_BIND_UP
+}
+
+// BindUp says that a bind is bound, of a connection or of an account.
+type BindUp struct {
+	Connection string `json:"connection,omitempty"`
+	Account    string `json:"account,omitempty"`
+	Bind       string `json:"bind"`
+	Mode       string `json:"mode"` // transceiver, transmitter, receiver
+	Peer       string `json:"peer"` // host:port
+}
+
+// BindDown says that a bind is no longer bound.
+type BindDown struct {
+	Connection string `json:"connection,omitempty"`
+	Account    string `json:"account,omitempty"`
+	Bind       string `json:"bind"`
+	Mode       string `json:"mode"`
+	Peer       string `json:"peer"`
+	Reason     string `json:"reason"`
+	InFlight   int    `json:"in_flight"` // requests that were sent and not answered
+}
+
+// Reloaded says what smpp_reload changed, by name of the connection.
+type Reloaded struct {
+	Added   List `json:"added"`
+	Changed List `json:"changed"`
+	Removed List `json:"removed"`
+}
+
+// Throttled says that a connection pauses, because its peer said that we send too fast.
+type Throttled struct {
+	Connection    string `json:"connection"`
+	CommandStatus uint32 `json:"command_status"` // SMPP 3.4, 5.1.3
+	Until         Time   `json:"until,omitzero"`
+}
+
+// MessageReceived says that a message came in. It has either Text or Data.
+type MessageReceived struct {
+	ID       string `json:"id"`
+	Ref      string `json:"ref,omitempty"`
+	Ingress  string `json:"ingress"` // sip, smpp:NAME, account:SYSTEM_ID, mi
+	From     string `json:"from"`
+	To       string `json:"to"`
+	Text     string `json:"text,omitempty"`
+	Data     string `json:"data,omitempty"` // hexadecimal
+	Coding   string `json:"coding,omitempty"`
+	Segments int    `json:"segments,omitempty"` // how many it came in, where the ingress knows
+}
+
+// MessageSent says that the next hop accepted a message.
+type MessageSent struct {
+	ID         string `json:"id"`
+	Ref        string `json:"ref,omitempty"`
+	Egress     string `json:"egress"`
+	Connection string `json:"connection,omitempty"`
+	SMSCIDs    List   `json:"smsc_ids"` // of its segments, in order
+	Segments   int    `json:"segments,omitempty"`
+	Attempt    int    `json:"attempt"`
+}
+
+// MessageDeferred says that a message waits in the database for its next attempt.
+type MessageDeferred struct {
+	ID          string `json:"id"`
+	Ref         string `json:"ref,omitempty"`
+	Reason      string `json:"reason"`
+	Attempt     int    `json:"attempt"`
+	NextAttempt Time   `json:"next_attempt,omitzero"`
+}
+
+// MessageFailed says that a message was not delivered to any next hop, and will not be tried again.
+type MessageFailed struct {
+	ID       string `json:"id"`
+	Ref      string `json:"ref,omitempty"`
+	Reason   string `json:"reason"`
+	Protocol string `json:"protocol,omitempty"` // whose Code it is: smpp, sip
+	Code     uint32 `json:"code,omitempty"`     // the next hop's own: a command_status, a SIP response code
+}
+
+// MessageReport says what the SMSC's receipts told of a message.
+type MessageReport struct {
+	ID       string `json:"id"`
+	Ref      string `json:"ref,omitempty"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	State    string `json:"state"` // delivered, undeliverable, expired, rejected, deleted, accepted, enroute, unknown
+	Error    string `json:"error,omitempty"`
+	DoneTime Time   `json:"done_time,omitzero"`
+	SMSCIDs  List   `json:"smsc_ids"`
+}
+
+// ReceiptUnmatched says that a receipt came for which no message is known.
+type ReceiptUnmatched struct {
+	Connection  string `json:"connection,omitempty"`
+	Account     string `json:"account,omitempty"`
+	SMSCID      string `json:"smsc_id"`
+	State       string `json:"state"`
+	LikelyCause string `json:"likely_cause,omitempty"`
+}
+
+// EventsLost tells one subscriber that it missed events. It is not published and passes every filter. Its own seq is ToSeq, so
+// that to resume after the last seq that came is always right. Count is of all events, whatever the subscriber's filter.
+//
+// A subscriber that asked to resume after a sequence number that the node has not reached (the node was restarted) gets it with
+// FromSeq 1 and what is kept follows; Count is then 0 where nothing of the new sequence is lost.
+type EventsLost struct {
+	Count   uint64 `json:"count"`
+	FromSeq uint64 `json:"from_seq"`
+	ToSeq   uint64 `json:"to_seq"`
+}
+
+// The names of the declared events.
+func (BindUp) Name() string           { return "E_SMPP_BIND_UP" }
+func (BindDown) Name() string         { return "E_SMPP_BIND_DOWN" }
+func (Reloaded) Name() string         { return "E_SMPP_RELOADED" }
+func (Throttled) Name() string        { return "E_SMPP_THROTTLED" }
+func (MessageReceived) Name() string  { return "E_MESSAGE_RECEIVED" }
+func (MessageSent) Name() string      { return "E_MESSAGE_SENT" }
+func (MessageDeferred) Name() string  { return "E_MESSAGE_DEFERRED" }
+func (MessageFailed) Name() string    { return "E_MESSAGE_FAILED" }
+func (MessageReport) Name() string    { return "E_MESSAGE_REPORT" }
+func (ReceiptUnmatched) Name() string { return "E_RECEIPT_UNMATCHED" }
+func (EventsLost) Name() string       { return "E_EVENTS_LOST" }
+
+// Declaration is one declared type of event.
+type Declaration struct {
+	Name    string
+	Summary string
+	Params  []string // names of its parameters beside seq, time and node, in order
+	decode  func(params []byte) (Event, error)
+}
+
+func declare[E Event](summary string) Declaration {
+	var prototype E
+	d := Declaration{Name: prototype.Name(), Summary: summary, decode: func(params []byte) (Event, error) {
+		var e E
+		err := json.Unmarshal(params, &e)
+		return e, err
+	}}
+	for field := range reflect.TypeFor[E]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		d.Params = append(d.Params, name)
+	}
+	return d
+}
+
+var declarations = []Declaration{
+	declare[BindUp]("a bind is bound"),
+	declare[BindDown]("a bind is no longer bound"),
+	declare[Reloaded]("smpp_reload changed the connections"),
+	declare[Throttled]("a connection pauses: its peer said that we send too fast"),
+	declare[MessageReceived]("a message came in"),
+	declare[MessageSent]("the next hop accepted a message"),
+	declare[MessageDeferred]("a message waits for its next attempt"),
+	declare[MessageFailed]("a message was not delivered to any next hop"),
+	declare[MessageReport]("the SMSC told what became of a message"),
+	declare[ReceiptUnmatched]("a receipt came for which no message is known"),
+	declare[EventsLost]("this subscriber was too slow"),
+}
+
+// All are the declared types of event, in the order of the contract. The caller must not change them.
+func All() []Declaration { return declarations }
+
+// Lookup finds a declaration by its event's name.
+func Lookup(name string) (Declaration, bool) {
+	for _, d := range declarations {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Declaration{}, false
+}
+
+// Raised is an event of an application, as raise_event publishes it.
+type Raised struct {
+	name   string
+	params json.RawMessage // an object
+}
+
+// Limits on what an application may raise.
+const (
+	maxRaisedName   = 64
+	maxRaisedParams = 64 << 10
+)
+
+// NewRaised makes an event of a name (E_ and capitals, digits or '_'; none of the declared) and of parameters: a JSON object,
+// or an array, which goes out as parameter `params`, or nothing.
+func NewRaised(name string, params json.RawMessage) (Raised, error) {
+	if err := checkRaisedName(name); err != nil {
+		return Raised{}, err
+	}
+	if len(params) > maxRaisedParams {
+		return Raised{}, fmt.Errorf("the parameters of an event may have %d octets, these have %d", maxRaisedParams, len(params))
+	}
+	params = bytes.TrimSpace(params)
+	switch {
+	case len(params) == 0 || string(params) == "null":
+		return Raised{name: name, params: json.RawMessage("{}")}, nil
+	case params[0] == '[' && json.Valid(params):
+		return Raised{name: name, params: fmt.Appendf(nil, `{"params":%s}`, params)}, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(params, &fields); err != nil {
+		return Raised{}, fmt.Errorf("the parameters of an event are a JSON object or array: %w", err)
+	}
+	for _, own := range []string{"seq", "time", "node"} {
+		if _, taken := fields[own]; taken {
+			return Raised{}, fmt.Errorf("an event's %q is given by the gateway: choose another name", own)
+		}
+	}
+	compact, err := json.Marshal(fields) // each name once
+	return Raised{name: name, params: compact}, err
+}
+
+func checkRaisedName(name string) error {
+	if _, ours := Lookup(name); ours {
+		return fmt.Errorf("%s is the gateway's own event: choose another name", name)
+	}
+	rest, ok := strings.CutPrefix(name, "E_")
+	for i := range len(rest) {
+		c := rest[i]
+		ok = ok && (c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_')
+	}
+	if !ok || rest == "" || len(name) > maxRaisedName {
+		return fmt.Errorf("%q is no name of an event: want E_ and capitals, digits or '_', %d at most", name, maxRaisedName)
+	}
+	return nil
+}
+
+// Name is as the application gave it.
+func (r Raised) Name() string { return r.name }
+
+// MarshalJSON gives the parameters.
+func (r Raised) MarshalJSON() ([]byte, error) { return r.params, nil }
+
+// List is a list of strings that is [] in JSON, never null. A []string can be assigned to it.
+type List []string
+
+// MarshalJSON writes an array.
+func (l List) MarshalJSON() ([]byte, error) {
+	if l == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]string(l))
+}
+
+// Time is a time in UTC with milliseconds in JSON. Its zero is left out.
+type Time struct{ time.Time }
+
+// At makes a Time.
+func At(t time.Time) Time { return Time{t} }
+
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// MarshalJSON writes RFC 3339 with milliseconds.
+func (t Time) MarshalJSON() ([]byte, error) {
+	b := append(make([]byte, 0, len(timeLayout)+2), '"')
+	b = t.UTC().AppendFormat(b, timeLayout)
+	return append(b, '"'), nil
+}

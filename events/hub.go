@@ -1,0 +1,291 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Hub numbers the events of a node, keeps the last of them and fans them out. It is safe for any number of goroutines and needs
+// no Close.
+type Hub struct {
+	node []byte // as JSON
+
+	mu     sync.Mutex
+	ring   []slot // event seq stands in ring[seq%len]
+	head   uint64 // seq of the last one; 0: none yet
+	wake   chan struct{}
+	waited bool // somebody waits on wake
+	waking bool // the timer is set to close it
+	woke   time.Time
+	timer  *time.Timer
+
+	// encoding serialises those who make JSON, so that each event is encoded once however many wait for it.
+	encoding sync.Mutex
+	buffer   bytes.Buffer
+	encoder  *json.Encoder
+}
+
+type slot struct {
+	event Event
+	at    time.Time
+	json  []byte // nil until somebody needed it; then never changed
+}
+
+// wakeGap is the least time between two wake-ups of those who wait: what comes within it they get in one batch. An event after
+// a silence wakes at once.
+const wakeGap = 2 * time.Millisecond
+
+// Kept is how many events a node keeps unless its owner says otherwise.
+const Kept = 10_000
+
+// NewHub makes a hub that keeps the last keep events (Kept where it is not positive) and signs them with the node's name.
+func NewHub(node string, keep int) *Hub {
+	if keep <= 0 {
+		keep = Kept
+	}
+	h := &Hub{ring: make([]slot, keep), wake: make(chan struct{})}
+	h.encoder = json.NewEncoder(&h.buffer)
+	h.encoder.SetEscapeHTML(false)
+	h.node, _ = json.Marshal(node) // a string always marshals
+	h.timer = time.AfterFunc(time.Hour, h.wakeAll)
+	h.timer.Stop()
+	return h
+}
+
+// Publish gives an event its number and time. It does not block on anybody who reads, and encodes nothing.
+func (h *Hub) Publish(e Event) {
+	now := time.Now()
+	h.mu.Lock()
+	h.head++
+	s := &h.ring[h.head%uint64(len(h.ring))]
+	s.event, s.at, s.json = e, now, nil
+	if h.waited && !h.waking {
+		h.waking = true
+		h.timer.Reset(max(0, wakeGap-now.Sub(h.woke)))
+	}
+	h.mu.Unlock()
+}
+
+func (h *Hub) wakeAll() {
+	h.mu.Lock()
+	sleepers := h.wake
+	h.wake = make(chan struct{})
+	h.waited, h.waking = false, false
+	h.woke = time.Now()
+	h.mu.Unlock()
+	close(sleepers) // outside: it makes every one of them runnable
+}
+
+// Seq is the number of the last event; 0 where there was none.
+func (h *Hub) Seq() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.head
+}
+
+// oldest is the number of the oldest event that is kept; head+1 where there is none.
+func (h *Hub) oldest() uint64 {
+	if n := uint64(len(h.ring)); h.head > n {
+		return h.head - n + 1
+	}
+	return 1
+}
+
+// Entry is one event as a subscription gives it.
+type Entry struct {
+	Seq   uint64
+	Time  time.Time
+	Event Event
+	JSON  []byte // the notification; shared, so it must not be changed
+}
+
+// Start says where a subscription begins.
+type Start struct {
+	after   uint64
+	resumes bool
+}
+
+// Now begins with the next event that is published.
+var Now = Start{}
+
+// After resumes behind an event: with the next one that is kept, and with E_EVENTS_LOST before it where some are no longer
+// kept. After(0) begins with the oldest that is kept.
+func After(seq uint64) Start { return Start{after: seq, resumes: true} }
+
+// Subscription is a cursor into the hub's ring. It holds nothing that must be released. It is for one goroutine at a time.
+type Subscription struct {
+	hub     *Hub
+	filter  Filter
+	matches map[string]bool // filter's answers
+	next    uint64          // the number that it reads next
+	anew    bool            // it was to resume beyond the last event: say that the sequence began anew
+	batch   []Entry
+	slots   []slot
+}
+
+// maxBatch bounds what one call of Next gives, and readStep how many slots are copied in one hold of the hub's lock.
+const (
+	maxBatch = 256
+	readStep = 64
+	// maxNames bounds what a subscription remembers of its filter's answers: applications may raise events of any name.
+	maxNames = 256
+)
+
+// Subscribe makes a subscription to what the filter takes.
+func (h *Hub) Subscribe(filter Filter, start Start) *Subscription {
+	s := &Subscription{hub: h, filter: filter, matches: make(map[string]bool)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case !start.resumes:
+		s.next = h.head + 1
+	case start.after == 0:
+		s.next = h.oldest()
+	case start.after > h.head:
+		s.next, s.anew = 1, true
+	default:
+		s.next = start.after + 1
+	}
+	return s
+}
+
+// Next waits until there are events for this subscription and gives all that gathered, up to a bound. The slice is valid until
+// the next call. The error is the context's.
+func (s *Subscription) Next(ctx context.Context) ([]Entry, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.batch = s.batch[:0]
+	for len(s.batch) <= maxBatch-readStep {
+		wait := s.read()
+		if wait == nil {
+			continue
+		}
+		if len(s.batch) > 0 {
+			break
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	s.encode()
+	return s.batch, nil
+}
+
+// read appends what one step of the ring has for the filter. It gives a channel where there is no more, which is closed when
+// there may be.
+func (s *Subscription) read() (wait <-chan struct{}) {
+	h := s.hub
+	s.slots = s.slots[:0]
+	h.mu.Lock()
+	from, oldest, head := s.next, h.oldest(), h.head
+	first := max(from, oldest)
+	if from > head && !s.anew {
+		wait = h.wake
+		h.waited = true
+	}
+	for seq := first; seq <= head && len(s.slots) < readStep; seq++ {
+		s.slots = append(s.slots, h.ring[seq%uint64(len(h.ring))])
+	}
+	h.mu.Unlock()
+
+	if first > from || s.anew {
+		lost := EventsLost{Count: first - from, FromSeq: from, ToSeq: first - 1}
+		s.batch = append(s.batch, Entry{Seq: lost.ToSeq, Time: time.Now(), Event: lost})
+		s.anew = false
+	}
+	for i, slot := range s.slots {
+		if s.match(slot.event.Name()) {
+			s.batch = append(s.batch, Entry{Seq: first + uint64(i), Time: slot.at, Event: slot.event, JSON: slot.json})
+		}
+	}
+	s.next = first + uint64(len(s.slots))
+	return wait
+}
+
+func (s *Subscription) match(name string) bool {
+	if s.filter.patterns == nil {
+		return true
+	}
+	ok, known := s.matches[name]
+	if !known {
+		ok = s.filter.Match(name)
+		if len(s.matches) < maxNames {
+			s.matches[name] = ok
+		}
+	}
+	return ok
+}
+
+// encode makes the JSON of those entries of the batch that nobody else encoded.
+func (s *Subscription) encode() {
+	h := s.hub
+	locked := false
+	for i := range s.batch {
+		e := &s.batch[i]
+		if e.JSON != nil {
+			continue
+		}
+		if !locked {
+			h.encoding.Lock()
+			defer h.encoding.Unlock()
+			locked = true
+		}
+		if _, own := e.Event.(EventsLost); own {
+			e.JSON = h.notification(e)
+			continue
+		}
+		// Whoever encodes holds h.encoding, so what is missing now stays missing until it is put in its slot here.
+		if e.JSON = h.encoded(e.Seq, nil); e.JSON == nil {
+			e.JSON = h.encoded(e.Seq, h.notification(e))
+		}
+	}
+}
+
+// encoded gives the JSON of an event's slot, after it put fresh in where there is none and the event is still kept.
+func (h *Hub) encoded(seq uint64, fresh []byte) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if seq < h.oldest() {
+		return fresh
+	}
+	s := &h.ring[seq%uint64(len(h.ring))]
+	if s.json == nil {
+		s.json = fresh
+	}
+	return s.json
+}
+
+// notification encodes an entry. h.encoding is held.
+func (h *Hub) notification(e *Entry) []byte {
+	h.buffer.Reset()
+	if err := h.encoder.Encode(e.Event); err != nil {
+		// Only an event that marshals itself can fail; it must not take those after it along.
+		h.buffer.Reset()
+		h.buffer.WriteString("{}\n")
+	}
+	params := bytes.TrimSuffix(h.buffer.Bytes(), []byte("\n"))
+	name := e.Event.Name()
+	b := make([]byte, 0, len(params)+len(name)+len(h.node)+100)
+	b = append(b, `{"jsonrpc":"2.0","method":"`...)
+	b = append(b, name...)
+	b = append(b, `","params":{"seq":`...)
+	b = strconv.AppendUint(b, e.Seq, 10)
+	b = append(b, `,"time":"`...)
+	b = e.Time.UTC().AppendFormat(b, timeLayout)
+	b = append(b, `","node":`...)
+	b = append(b, h.node...)
+	if len(params) > len("{}") {
+		b = append(b, ',')
+		b = append(b, params[1:]...)
+	} else {
+		b = append(b, '}')
+	}
+	return append(b, '}')
+}

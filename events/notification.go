@@ -1,0 +1,53 @@
+package events
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Notification is an event as a subscriber reads it off the wire.
+type Notification struct {
+	Seq   uint64
+	Time  time.Time
+	Node  string
+	Event Event // one of the declared types, as a value; Raised for what is not declared
+}
+
+// ErrNotification is what Parse's errors are.
+var ErrNotification = errors.New("not the notification of an event")
+
+// Parse reads one JSON-RPC notification. A type of event that is not declared here (an application's, or a newer gateway's)
+// comes as Raised, whose MarshalJSON gives all of its parameters.
+func Parse(data []byte) (Notification, error) {
+	var wire struct {
+		Method string
+		ID     json.RawMessage
+		Params json.RawMessage
+	}
+	if err := json.Unmarshal(data, &wire); err != nil {
+		return Notification{}, fmt.Errorf("%w: %w", ErrNotification, err)
+	}
+	if wire.Method == "" || wire.ID != nil {
+		return Notification{}, fmt.Errorf("%w: it wants a method and no id", ErrNotification)
+	}
+	var stamp struct {
+		Seq  uint64
+		Time time.Time
+		Node string
+	}
+	if err := json.Unmarshal(wire.Params, &stamp); err != nil {
+		return Notification{}, fmt.Errorf("%w: %s: %w", ErrNotification, wire.Method, err)
+	}
+	n := Notification{Seq: stamp.Seq, Time: stamp.Time, Node: stamp.Node}
+	if d, ok := Lookup(wire.Method); ok {
+		var err error
+		if n.Event, err = d.decode(wire.Params); err != nil {
+			return Notification{}, fmt.Errorf("%w: %s: %w", ErrNotification, wire.Method, err)
+		}
+		return n, nil
+	}
+	n.Event = Raised{name: wire.Method, params: wire.Params}
+	return n, nil
+}
