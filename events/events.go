@@ -12,6 +12,7 @@ package events
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -19,7 +20,7 @@ import (
 	"time"
 )
 
-// Event is one of the types below, or Raised. A published event must not be changed any more.
+// Event is one of the types below, or a pointer to one, or Raised. A published event must not be changed any more.
 type Event interface {
 	Name() string // as it goes out in `method`: E_SMPP_BIND_UP
 }
@@ -66,7 +67,7 @@ type MessageReceived struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	Text     string `json:"text,omitempty"`
-	Data     string `json:"data,omitempty"` // hexadecimal
+	Data     Hex    `json:"data,omitempty"`
 	Coding   string `json:"coding,omitempty"`
 	Segments int    `json:"segments,omitempty"` // how many it came in, where the ingress knows
 }
@@ -97,7 +98,7 @@ type MessageFailed struct {
 	Ref      string `json:"ref,omitempty"`
 	Reason   string `json:"reason"`
 	Protocol string `json:"protocol,omitempty"` // whose Code it is: smpp, sip
-	Code     uint32 `json:"code,omitempty"`     // the next hop's own: a command_status, a SIP response code
+	Code     int    `json:"code,omitempty"`     // the next hop's own: a command_status, a SIP response code
 }
 
 // MessageReport says what the SMSC's receipts told of a message.
@@ -265,6 +266,18 @@ func (l List) MarshalJSON() ([]byte, error) {
 		return []byte("[]"), nil
 	}
 	return json.Marshal([]string(l))
+}
+
+// Hex are octets that are hexadecimal digits in JSON.
+type Hex []byte
+
+// MarshalText writes two lower-case digits for each octet.
+func (h Hex) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), nil }
+
+// UnmarshalText reads digits in either case.
+func (h *Hex) UnmarshalText(b []byte) (err error) {
+	*h, err = hex.AppendDecode(nil, b)
+	return err
 }
 
 // Time is a time in UTC with milliseconds in JSON. Its zero is left out.

@@ -248,6 +248,7 @@ func TestWire(t *testing.T) {
 			Reloaded{Added: []string{"acme"}},
 			MessageReceived{ID: "m", Ingress: "sip", From: "+1", To: "2", Text: "<ü> & \xff"},
 			MessageReport{ID: "m", State: "delivered", DoneTime: when},
+			&MessageReceived{ID: "m", Ingress: "mi", Data: []byte{0, 0xff}, Coding: "binary"},
 			raised, none,
 		}
 		want := []string{
@@ -255,8 +256,9 @@ func TestWire(t *testing.T) {
 			`{"jsonrpc":"2.0","method":"E_SMPP_RELOADED","params":{"seq":2,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\"","added":["acme"],"changed":[],"removed":[]}}`,
 			`{"jsonrpc":"2.0","method":"E_MESSAGE_RECEIVED","params":{"seq":3,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\"","id":"m","ingress":"sip","from":"+1","to":"2","text":"<ü> & \ufffd"}}`,
 			`{"jsonrpc":"2.0","method":"E_MESSAGE_REPORT","params":{"seq":4,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\"","id":"m","from":"","to":"","state":"delivered","done_time":"2026-03-01T12:00:00.005Z","smsc_ids":[]}}`,
-			`{"jsonrpc":"2.0","method":"E_MINE","params":{"seq":5,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\"","a":[1]}}`,
-			`{"jsonrpc":"2.0","method":"E_NONE","params":{"seq":6,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\""}}`,
+			`{"jsonrpc":"2.0","method":"E_MESSAGE_RECEIVED","params":{"seq":5,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\"","id":"m","ingress":"mi","from":"","to":"","data":"00ff","coding":"binary"}}`,
+			`{"jsonrpc":"2.0","method":"E_MINE","params":{"seq":6,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\"","a":[1]}}`,
+			`{"jsonrpc":"2.0","method":"E_NONE","params":{"seq":7,"time":"2000-01-01T00:00:00.000Z","node":"gw \"1\""}}`,
 		}
 		for _, e := range published {
 			hub.Publish(e)
