@@ -68,6 +68,8 @@ const (
 	ProtocolSIP           // Status is a SIP response code
 )
 
+func (p Protocol) String() string { return [...]string{"", "smpp", "sip"}[p] }
+
 // Outcome is what became of a message, or of one attempt to hand it to one target.
 type Outcome struct {
 	Fate     Fate
