@@ -52,6 +52,7 @@ type ConnectionStatus struct {
 	SessionType sms.SessionType
 	Enabled     bool
 	State       ConnectionState
+	Fault       string // what is wrong with its row; empty unless State is invalid
 	Binds       []BindStatus
 	Queued      int // messages that wait for a window slot
 	ThrottledTo time.Time
@@ -68,6 +69,19 @@ type Counters struct {
 	Receipts   uint64 // delivery receipts that came from the peer
 	Throttled  uint64 // refusals that said so
 	Unexpected uint64 // responses that nobody waited for
+	Malformed  uint64 // PDUs of the peer that did not parse, and receipts that nobody could read
+}
+
+// Add adds what another connection counted.
+func (c *Counters) Add(d Counters) {
+	c.Sent += d.Sent
+	c.Refused += d.Refused
+	c.Unanswered += d.Unanswered
+	c.Received += d.Received
+	c.Receipts += d.Receipts
+	c.Throttled += d.Throttled
+	c.Unexpected += d.Unexpected
+	c.Malformed += d.Malformed
 }
 
 // Changes is what a reload did, by name.

@@ -38,7 +38,7 @@ func StatusOf(err error) Status {
 	if errors.As(err, &b) {
 		return b.Status
 	}
-	return StatusSysErr
+	return StatusSystemError
 }
 
 // field is a C-octet string of some PDU: its name, its greatest length with the NUL (SMPP 3.4, 4) and what a response says
@@ -52,21 +52,21 @@ type field struct {
 // The C-octet strings. The credentials may be longer than the specification says, since providers give out longer ones; so
 // may message_id, which nobody shortens.
 var (
-	fServiceType  = field{"service_type", 6, StatusInvSerTyp}
-	fSource       = field{"source_addr", 21, StatusInvSrcAdr}
-	fDest         = field{"destination_addr", 21, StatusInvDstAdr}
-	fDataSource   = field{"source_addr", 65, StatusInvSrcAdr}
-	fDataDest     = field{"destination_addr", 65, StatusInvDstAdr}
-	fESMEAddr     = field{"esme_addr", 65, StatusInvDstAdr}
-	fSchedule     = field{"schedule_delivery_time", 17, StatusInvSched}
-	fValidity     = field{"validity_period", 17, StatusInvExpiry}
-	fFinalDate    = field{"final_date", 17, StatusInvMsgLen}
-	fMessageID    = field{"message_id", 256, StatusInvMsgID}
-	fSystemID     = field{"system_id", 256, StatusInvSysID}
-	fPassword     = field{"password", 256, StatusInvPaswd}
-	fSystemType   = field{"system_type", 256, StatusInvSysTyp}
-	fAddressRange = field{"address_range", 41, StatusBindFail}
-	fDLName       = field{"dl_name", 21, StatusInvDLName}
+	fServiceType  = field{"service_type", 6, StatusInvalidServiceType}
+	fSource       = field{"source_addr", 21, StatusInvalidSource}
+	fDest         = field{"destination_addr", 21, StatusInvalidDestination}
+	fDataSource   = field{"source_addr", 65, StatusInvalidSource}
+	fDataDest     = field{"destination_addr", 65, StatusInvalidDestination}
+	fESMEAddr     = field{"esme_addr", 65, StatusInvalidDestination}
+	fSchedule     = field{"schedule_delivery_time", 17, StatusInvalidSchedule}
+	fValidity     = field{"validity_period", 17, StatusInvalidValidity}
+	fFinalDate    = field{"final_date", 17, StatusInvalidMessageLength}
+	fMessageID    = field{"message_id", 256, StatusInvalidMessageID}
+	fSystemID     = field{"system_id", 256, StatusInvalidSystemID}
+	fPassword     = field{"password", 256, StatusInvalidPassword}
+	fSystemType   = field{"system_type", 256, StatusInvalidSystemType}
+	fAddressRange = field{"address_range", 41, StatusBindFailed}
+	fDLName       = field{"dl_name", 21, StatusInvalidDLName}
 )
 
 // cursor reads fields one after another. The first error stays; what is read after it is zero.
@@ -92,7 +92,7 @@ func (c *cursor) fail(name string, status Status, err error) {
 
 func (c *cursor) uint8(name string) uint8 {
 	if len(c.b) == 0 {
-		c.fail(name, StatusInvCmdLen, ErrCut)
+		c.fail(name, StatusInvalidCommandLength, ErrCut)
 		return 0
 	}
 	v := c.b[0]
@@ -102,7 +102,7 @@ func (c *cursor) uint8(name string) uint8 {
 
 func (c *cursor) uint32(name string) uint32 {
 	if len(c.b) < 4 {
-		c.fail(name, StatusInvCmdLen, ErrCut)
+		c.fail(name, StatusInvalidCommandLength, ErrCut)
 		return 0
 	}
 	v := binary.BigEndian.Uint32(c.b)
@@ -123,7 +123,7 @@ func (c *cursor) string(f *field) string {
 		c.b = c.b[n+1:]
 		return s
 	case len(c.b) == 0:
-		c.fail(f.name, StatusInvCmdLen, ErrCut)
+		c.fail(f.name, StatusInvalidCommandLength, ErrCut)
 	case len(c.b) >= f.max:
 		c.fail(f.name, f.status, ErrTooLong)
 	default:
@@ -142,7 +142,7 @@ func (c *cursor) address(f *field) sms.Address {
 func (c *cursor) shortMessage() []byte {
 	n := int(c.uint8("sm_length"))
 	if n > len(c.b) {
-		c.fail("short_message", StatusInvMsgLen, ErrSMLength)
+		c.fail("short_message", StatusInvalidMessageLength, ErrSMLength)
 		return nil
 	}
 	v := c.b[:n:n]
@@ -155,12 +155,12 @@ func (c *cursor) tlvs(into TLVs) TLVs {
 	into = into[:0]
 	for len(c.b) > 0 {
 		if len(c.b) < 4 {
-			c.fail("tlv", StatusInvTLVStream, ErrTLV)
+			c.fail("tlv", StatusInvalidTLVStream, ErrTLV)
 			break
 		}
 		n := 4 + int(binary.BigEndian.Uint16(c.b[2:]))
 		if n > len(c.b) {
-			c.fail("tlv", StatusInvTLVStream, ErrTLV)
+			c.fail("tlv", StatusInvalidTLVStream, ErrTLV)
 			break
 		}
 		into = append(into, sms.TLV{Tag: binary.BigEndian.Uint16(c.b), Value: c.b[4:n:n]})
@@ -205,7 +205,7 @@ func (w *writer) address(f *field, a sms.Address) {
 
 func (w *writer) shortMessage(sm []byte) {
 	if len(sm) > 255 {
-		w.fail("short_message", StatusInvMsgLen, ErrTooLong)
+		w.fail("short_message", StatusInvalidMessageLength, ErrTooLong)
 		return
 	}
 	w.b = append(w.b, byte(len(sm)))

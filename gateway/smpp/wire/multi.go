@@ -42,7 +42,7 @@ func (p *SubmitMulti) AppendBody(dst []byte) ([]byte, error) {
 	w.string(&fServiceType, p.ServiceType)
 	w.address(&fSource, p.Source)
 	if len(p.Dests) > 255 {
-		w.fail("number_of_dests", StatusInvNumDests, ErrTooLong)
+		w.fail("number_of_dests", StatusInvalidNumberOfDests, ErrTooLong)
 	}
 	w.uint8(uint8(len(p.Dests)))
 	for i := range p.Dests {
@@ -76,7 +76,7 @@ func (p *SubmitMulti) DecodeBody(b []byte) error {
 		case destList:
 			p.Dests = append(p.Dests, MultiDest{List: c.string(&fDLName)})
 		default:
-			c.fail("dest_flag", StatusInvDestFlag, ErrDestFlag)
+			c.fail("dest_flag", StatusInvalidDestFlag, ErrDestFlag)
 		}
 	}
 	p.ESMClass = c.uint8("esm_class")
@@ -111,7 +111,7 @@ func (p *SubmitMultiResp) AppendBody(dst []byte) ([]byte, error) {
 	w := writer{b: dst}
 	w.string(&fMessageID, p.MessageID)
 	if len(p.Failed) > 255 {
-		w.fail("no_unsuccess", StatusInvNumDests, ErrTooLong)
+		w.fail("no_unsuccess", StatusInvalidNumberOfDests, ErrTooLong)
 	}
 	w.uint8(uint8(len(p.Failed)))
 	for i := range p.Failed {

@@ -68,7 +68,7 @@ func AppendTLV(dst []byte, tag uint16, value ...byte) []byte {
 func appendTLVs(dst []byte, tlvs TLVs) ([]byte, error) {
 	for i := range tlvs {
 		if len(tlvs[i].Value) > 0xFFFF {
-			return dst, &BodyError{Field: "tlv", Status: StatusInvTLVLen, Err: ErrTooLong}
+			return dst, &BodyError{Field: "tlv", Status: StatusInvalidTLVLength, Err: ErrTooLong}
 		}
 		dst = AppendTLV(dst, tlvs[i].Tag, tlvs[i].Value...)
 	}

@@ -141,16 +141,16 @@ func TestBodyErrors(t *testing.T) {
 		err    error
 		status Status
 	}{
-		{"no body", CmdSubmitSM, "", "service_type", ErrCut, StatusInvCmdLen},
-		{"service_type without NUL", CmdSubmitSM, "abc", "service_type", ErrNoNUL, StatusInvSerTyp},
-		{"service_type too long", CmdSubmitSM, "abcdef\x00", "service_type", ErrTooLong, StatusInvSerTyp},
-		{"source too long", CmdDeliverSM, "\x00\x01\x01" + strings.Repeat("1", 21) + "\x00", "source_addr", ErrTooLong, StatusInvSrcAdr},
-		{"sm_length beyond the body", CmdSubmitSM, string(valid[:len(valid)-3]) + "\x03hi", "short_message", ErrSMLength, StatusInvMsgLen},
-		{"TLV beyond the body", CmdSubmitSM, string(valid) + "\x04\x24\x00\x05abcd", "tlv", ErrTLV, StatusInvTLVStream},
-		{"half a TLV", CmdSubmitSM, string(valid) + "\x04\x24", "tlv", ErrTLV, StatusInvTLVStream},
-		{"dest_flag", CmdSubmitMulti, "\x00\x00\x00\x00\x01\x03", "dest_flag", ErrDestFlag, StatusInvDestFlag},
-		{"message_id without NUL", CmdSubmitSMResp, "abc", "message_id", ErrNoNUL, StatusInvMsgID},
-		{"bind cut", CmdBindTransceiver, "a\x00b\x00c\x00\x34", "addr_ton", ErrCut, StatusInvCmdLen},
+		{"no body", CmdSubmitSM, "", "service_type", ErrCut, StatusInvalidCommandLength},
+		{"service_type without NUL", CmdSubmitSM, "abc", "service_type", ErrNoNUL, StatusInvalidServiceType},
+		{"service_type too long", CmdSubmitSM, "abcdef\x00", "service_type", ErrTooLong, StatusInvalidServiceType},
+		{"source too long", CmdDeliverSM, "\x00\x01\x01" + strings.Repeat("1", 21) + "\x00", "source_addr", ErrTooLong, StatusInvalidSource},
+		{"sm_length beyond the body", CmdSubmitSM, string(valid[:len(valid)-3]) + "\x03hi", "short_message", ErrSMLength, StatusInvalidMessageLength},
+		{"TLV beyond the body", CmdSubmitSM, string(valid) + "\x04\x24\x00\x05abcd", "tlv", ErrTLV, StatusInvalidTLVStream},
+		{"half a TLV", CmdSubmitSM, string(valid) + "\x04\x24", "tlv", ErrTLV, StatusInvalidTLVStream},
+		{"dest_flag", CmdSubmitMulti, "\x00\x00\x00\x00\x01\x03", "dest_flag", ErrDestFlag, StatusInvalidDestFlag},
+		{"message_id without NUL", CmdSubmitSMResp, "abc", "message_id", ErrNoNUL, StatusInvalidMessageID},
+		{"bind cut", CmdBindTransceiver, "a\x00b\x00c\x00\x34", "addr_ton", ErrCut, StatusInvalidCommandLength},
 	} {
 		err := NewBody(c.cmd).DecodeBody([]byte(c.body))
 		var b *BodyError
@@ -282,7 +282,7 @@ func TestNames(t *testing.T) {
 		CmdSubmitSM.String(): "submit_sm", CmdDataSMResp.String(): "data_sm_resp", CmdGenericNack.String(): "generic_nack",
 		CommandID(0x10).String(): "command_id(0x00000010)", CommandID(0x80000010).String(): "command_id(0x80000010)",
 		StatusThrottled.String(): "ESME_RTHROTTLED (0x58)", Status(0x400).String(): "command_status 0x400",
-		StatusInvPaswd.Text(): "invalid password", Status(0x400).Text(): "the peer's own status 0x400",
+		StatusInvalidPassword.Text(): "invalid password", Status(0x400).Text(): "the peer's own status 0x400",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
