@@ -1,0 +1,283 @@
+package mi
+
+import "encoding/json"
+
+// The methods of the gateway.
+var (
+	SMPPList    = declare[SMPPListParams, SMPPListResult]("smpp_list", "lists the SMPP connections with their binds, and the accounts that are bound")
+	SMPPReload  = declare[None, SMPPReloadResult]("smpp_reload", "reads table smpp again and applies what changed; with a bad row nothing changes")
+	SMPPEnable  = declare[NameParams, string]("smpp_enable", "lets a connection bind that was disabled")
+	SMPPDisable = declare[NameParams, string]("smpp_disable", "unbinds a connection and keeps it so until smpp_enable or a restart")
+	SMPPRebind  = declare[NameParams, string]("smpp_rebind", "unbinds a connection and binds it again at once")
+
+	MessageSend = declare[MessageSendParams, MessageSendResult]("message_send", "sends a message and answers when the next hop took it")
+	MessageShow = declare[MessageShowParams, Message]("message_show", "tells what is recorded of a message: its attempts, its segments, its report")
+	MessageList = declare[MessageListParams, MessageListResult]("message_list", "lists recorded messages, the oldest first")
+)
+
+// The methods of OpenSIPS' core, with its results.
+var (
+	Which   = declare[WhichParams, WhichResult]("which", "lists the methods, or the parameters that one method takes")
+	Help    = declare[HelpParams, HelpResult]("help", "tells what a method does")
+	Version = declare[None, VersionResult]("version", "tells the version of the gateway")
+	Uptime  = declare[None, UptimeResult]("uptime", "tells since when the gateway runs, and for how long")
+	PS      = declare[None, PSResult]("ps", "lists the processes of the gateway")
+	Kill    = declare[None, string]("kill", "ends the gateway, as SIGTERM does")
+
+	LogLevel = declare[LogLevelParams, LogLevelResult]("log_level", "tells or sets the level from which on lines are logged")
+
+	GetStatistics   = declare[StatisticsParams, map[string]json.Number]("get_statistics", "tells values of statistics: of `all`, of a group (`smpp:`), or of one")
+	ListStatistics  = declare[ListStatisticsParams, map[string]string]("list_statistics", "lists the statistics and their types")
+	ResetStatistics = declare[StatisticsParams, string]("reset_statistics", "sets statistics to zero")
+
+	EventsList      = declare[None, EventsListResult]("events_list", "lists the events that the gateway publishes")
+	EventSubscribe  = declare[EventSubscribeParams, string]("event_subscribe", "sends events to udp:host:port or tcp:host:port for `expire` seconds; 0 ends it")
+	SubscribersList = declare[SubscribersListParams, SubscribersListResult]("subscribers_list", "lists who receives events")
+	RaiseEvent      = declare[RaiseEventParams, string]("raise_event", "publishes an event of an application")
+)
+
+// SMPPListParams chooses one connection or account; without a name, all.
+type SMPPListParams struct {
+	Name string `json:"name,omitempty"`
+}
+
+// NameParams names a connection.
+type NameParams struct {
+	Name string `json:"name"`
+}
+
+// SMPPListResult lists connections in the order of their names.
+type SMPPListResult struct {
+	Connections []Connection `json:"connections"`
+	Accounts    []Account    `json:"accounts"`
+}
+
+// Connection is one SMPP peer that the gateway reaches.
+type Connection struct {
+	Name           string `json:"name"`
+	Peer           string `json:"peer"`         // host:port
+	SessionType    string `json:"session_type"` // transceiver, transmitter, receiver, outbind
+	Enabled        bool   `json:"enabled"`
+	State          string `json:"state"` // bound, partly, down, disabled, invalid
+	Binds          []Bind `json:"binds"`
+	Queued         int    `json:"queued"` // messages that wait for a window slot
+	ThrottledUntil Time   `json:"throttled_until,omitzero"`
+	Counters
+}
+
+// Account is an ESME that may bind to the gateway.
+type Account struct {
+	SystemID string `json:"system_id"`
+	Enabled  bool   `json:"enabled"`
+	Binds    []Bind `json:"binds"`
+	Counters
+}
+
+// Counters count segments since the gateway started or the statistics were reset.
+type Counters struct {
+	Sent       uint64 `json:"sent"` // that the peer accepted
+	Refused    uint64 `json:"refused"`
+	Unanswered uint64 `json:"unanswered"`
+	Received   uint64 `json:"received"`
+	Receipts   uint64 `json:"receipts"`
+	Throttled  uint64 `json:"throttled"`
+	Unexpected uint64 `json:"unexpected"` // responses that nobody waited for
+}
+
+// Bind is one SMPP session.
+type Bind struct {
+	ID        string `json:"id"`
+	Mode      string `json:"mode"`  // transceiver, transmitter, receiver
+	State     string `json:"state"` // connecting, binding, bound, waiting, unbinding
+	Since     Time   `json:"since,omitzero"`
+	Remote    string `json:"remote"` // host:port
+	Local     string `json:"local"`
+	Window    int    `json:"window"`
+	InFlight  int    `json:"in_flight"`
+	LastError string `json:"last_error"`
+	RetryAt   Time   `json:"retry_at,omitzero"` // while State is waiting
+}
+
+// SMPPReloadResult names the connections that a reload touched, and counts those that it did not. Where a row is bad the error
+// is CodeBadValue and its data a list of Fault.
+type SMPPReloadResult struct {
+	Added     List `json:"added"`
+	Changed   List `json:"changed"`
+	Removed   List `json:"removed"`
+	Unchanged int  `json:"unchanged"`
+}
+
+// Fault is one thing wrong with one value of a table.
+type Fault struct {
+	Path   string `json:"path"` // smpp[name=acme].port
+	Reason string `json:"reason"`
+}
+
+// MessageSendParams is a message: Text, or Data in a DataCoding.
+type MessageSendParams struct {
+	From        string  `json:"from"` // a number, with '+' where it is international, or a name
+	To          string  `json:"to"`
+	Text        string  `json:"text,omitempty"`
+	Data        Hex     `json:"data,omitempty"`
+	DataCoding  *uint8  `json:"data_coding,omitempty"` // SMPP 3.4, 5.2.19
+	Connection  string  `json:"connection,omitempty"`  // by name; else the routes decide
+	Receipt     Receipt `json:"receipt,omitempty"`
+	Validity    uint32  `json:"validity,omitempty"` // seconds
+	Ref         string  `json:"ref,omitempty"`      // the sender's own reference, which events repeat
+	Coding      string  `json:"coding,omitempty"`   // of Text: auto (default), gsm7, latin1, ascii, ucs2
+	Class       *uint8  `json:"class,omitempty"`    // message class 0 (flash) to 3 (3GPP TS 23.038, 4)
+	ServiceType string  `json:"service_type,omitempty"`
+	ProtocolID  uint8   `json:"protocol_id,omitempty"`
+	Priority    uint8   `json:"priority,omitempty"`
+	UDH         Hex     `json:"udh,omitempty"` // information elements without the length octet
+}
+
+// MessageSendResult tells what became of a message that was not refused.
+type MessageSendResult struct {
+	ID         string `json:"id"`
+	State      string `json:"state"` // sent
+	Segments   int    `json:"segments"`
+	Coding     string `json:"coding"`
+	Connection string `json:"connection"`
+	SMSCIDs    List   `json:"smsc_ids"` // of its segments, in order
+}
+
+// SendFailure is the data of the error of a message_send that no next hop accepted.
+type SendFailure struct {
+	ID       string `json:"id"`
+	Fate     string `json:"fate"` // not sent, unknown (sent, no answer), refused
+	Reason   string `json:"reason"`
+	Protocol string `json:"protocol,omitempty"` // whose Status it is: smpp, sip
+	Status   uint32 `json:"status,omitempty"`   // the command_status or response code of the peer
+}
+
+// MessageShowParams names a message.
+type MessageShowParams struct {
+	ID string `json:"id"`
+}
+
+// MessageListParams chooses messages; each that is left out takes all.
+type MessageListParams struct {
+	State      string `json:"state,omitempty"`
+	Connection string `json:"connection,omitempty"`
+	From       string `json:"from,omitempty"`
+	To         string `json:"to,omitempty"`
+	Since      string `json:"since,omitempty"` // a time (RFC 3339), or an id as `next` gave it: that message and later ones
+	Limit      int    `json:"limit,omitempty"` // 100 unless given, 1000 at most
+}
+
+// MessageListResult is one page. Next is empty on the last.
+type MessageListResult struct {
+	Messages []Message `json:"messages"`
+	Next     string    `json:"next"`
+}
+
+// WhichParams names a method, or none.
+type WhichParams struct {
+	Command string `json:"command,omitempty"`
+}
+
+// HelpParams names a method, or none.
+type HelpParams struct {
+	Command string `json:"mi_cmd,omitempty"`
+}
+
+// VersionResult is the name and version of the server.
+type VersionResult struct {
+	Server string `json:"Server"`
+}
+
+// UptimeResult gives times as OpenSIPS does: like C's ctime, and seconds as `17 [sec]`.
+type UptimeResult struct {
+	Now     string `json:"Now"`
+	UpSince string `json:"Up since"`
+	UpTime  string `json:"Up time"`
+}
+
+// PSResult lists processes.
+type PSResult struct {
+	Processes []Process `json:"Processes"`
+}
+
+// Process is one process of the operating system. The gateway is one.
+type Process struct {
+	ID   int    `json:"ID"`
+	PID  int    `json:"PID"`
+	Type string `json:"Type"`
+}
+
+// LogLevelParams sets a level; without one it only asks.
+type LogLevelParams struct {
+	Level string `json:"level,omitempty"` // error, warning, info, debug, or OpenSIPS' numbers -1, 1, 3, 4
+}
+
+// LogLevelResult has Processes where it was asked, and New where it was set.
+type LogLevelResult struct {
+	Processes []ProcessLogLevel `json:"Processes,omitempty"`
+	New       *int              `json:"New global log level,omitempty"`
+}
+
+// ProcessLogLevel is the level of one process: -1 error, 1 warning, 3 info, 4 debug.
+type ProcessLogLevel struct {
+	PID   int    `json:"PID"`
+	Level int    `json:"Log level"`
+	Type  string `json:"Type"`
+}
+
+// StatisticsParams names statistics: `all`, a group with a colon behind it (`smpp:`), or one (`smpp:sent`, or `sent`).
+type StatisticsParams struct {
+	Statistics []string `json:"statistics"`
+}
+
+// ListStatisticsParams names statistics as StatisticsParams does; none are all.
+type ListStatisticsParams struct {
+	Statistics []string `json:"statistics,omitempty"`
+}
+
+// EventsListResult lists the events that the gateway publishes itself.
+type EventsListResult struct {
+	Events []EventType `json:"Events"`
+}
+
+// EventType is one type of event.
+type EventType struct {
+	Name   string `json:"name"`
+	ID     int    `json:"id"`
+	Params List   `json:"params"` // beside seq, time and node
+}
+
+// EventSubscribeParams says which events go where.
+type EventSubscribeParams struct {
+	Event  string  `json:"event"`            // shell patterns, separated by commas
+	Socket string  `json:"socket"`           // udp:host:port, tcp:host:port
+	Expire *uint32 `json:"expire,omitempty"` // seconds; 3600 unless given, 0 ends it
+}
+
+// SubscribersListParams chooses an event, or one subscriber to it.
+type SubscribersListParams struct {
+	Event  string `json:"event,omitempty"`
+	Socket string `json:"socket,omitempty"`
+}
+
+// SubscribersListResult lists the subscribers by what they subscribed to.
+type SubscribersListResult struct {
+	Events []Subscribed `json:"Events"`
+}
+
+// Subscribed is what some subscribe to.
+type Subscribed struct {
+	Name        string       `json:"name"` // as subscribed to: E_MESSAGE_*
+	Subscribers []Subscriber `json:"Subscribers"`
+}
+
+// Subscriber is who receives events.
+type Subscriber struct {
+	Socket string `json:"socket"` // udp:host:port, tcp:host:port, ws:host:port
+	Expire string `json:"expire"` // seconds that are left, or never
+}
+
+// RaiseEventParams is an event: Event is E_ and capitals, digits or '_'; Params an object or a list.
+type RaiseEventParams struct {
+	Event  string          `json:"event"`
+	Params json.RawMessage `json:"params,omitempty"`
+}
