@@ -98,7 +98,7 @@ type MessageFailed struct {
 	Ref      string `json:"ref,omitempty"`
 	Reason   string `json:"reason"`
 	Protocol string `json:"protocol,omitempty"` // whose Code it is: smpp, sip
-	Code     int    `json:"code,omitempty"`     // the next hop's own: a command_status, a SIP response code
+	Code     uint32 `json:"code,omitempty"`     // the next hop's own: a command_status, a SIP response code
 }
 
 // MessageReport says what the SMSC's receipts told of a message.
