@@ -281,16 +281,19 @@ func (h *Hex) UnmarshalText(b []byte) (err error) {
 }
 
 // Time is a time in UTC with milliseconds in JSON. Its zero is left out.
-type Time struct{ time.Time }
-
-// At makes a Time.
-func At(t time.Time) Time { return Time{t} }
+type Time time.Time
 
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// IsZero says that there is no time.
+func (t Time) IsZero() bool { return time.Time(t).IsZero() }
 
 // MarshalJSON writes RFC 3339 with milliseconds.
 func (t Time) MarshalJSON() ([]byte, error) {
 	b := append(make([]byte, 0, len(timeLayout)+2), '"')
-	b = t.UTC().AppendFormat(b, timeLayout)
+	b = time.Time(t).UTC().AppendFormat(b, timeLayout)
 	return append(b, '"'), nil
 }
+
+// UnmarshalJSON reads RFC 3339.
+func (t *Time) UnmarshalJSON(b []byte) error { return (*time.Time)(t).UnmarshalJSON(b) }

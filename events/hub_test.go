@@ -234,7 +234,7 @@ func TestWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the clock of a bubble begins at midnight UTC 2000-01-01
 		hub := NewHub(`gw "1"`, 20)
 		s := hub.Subscribe(Filter{}, Now)
-		when := At(time.Date(2026, 3, 1, 13, 0, 0, 5e6, time.FixedZone("CET", 3600)))
+		when := Time(time.Date(2026, 3, 1, 13, 0, 0, 5e6, time.FixedZone("CET", 3600)))
 		raised, err := NewRaised("E_MINE", json.RawMessage(`{"a": [1]}`))
 		if err != nil {
 			t.Fatal(err)

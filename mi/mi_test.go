@@ -196,7 +196,7 @@ func TestUnions(t *testing.T) {
 		t.Errorf("got %s", b)
 	}
 	when := time.Date(2026, 3, 1, 13, 0, 0, 5e6, time.FixedZone("CET", 3600))
-	if b, _ := json.Marshal(Report{State: "delivered", DoneTime: Time{when}}); string(b) != `{"state":"delivered","done_time":"2026-03-01T12:00:00.005Z"}` {
+	if b, _ := json.Marshal(Report{State: "delivered", DoneTime: Time(when)}); string(b) != `{"state":"delivered","done_time":"2026-03-01T12:00:00.005Z"}` {
 		t.Errorf("got %s", b)
 	}
 }

@@ -8,12 +8,18 @@ import (
 )
 
 // Time is a time in UTC with milliseconds in JSON (RFC 3339). Its zero is left out of a result.
-type Time struct{ time.Time }
+type Time time.Time
+
+// IsZero says that there is no time.
+func (t Time) IsZero() bool { return time.Time(t).IsZero() }
 
 // MarshalJSON writes RFC 3339 with milliseconds.
 func (t Time) MarshalJSON() ([]byte, error) {
-	return t.UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z07:00"`), nil
+	return time.Time(t).UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z07:00"`), nil
 }
+
+// UnmarshalJSON reads RFC 3339.
+func (t *Time) UnmarshalJSON(b []byte) error { return (*time.Time)(t).UnmarshalJSON(b) }
 
 // Hex are octets that are hexadecimal digits in JSON.
 type Hex []byte
