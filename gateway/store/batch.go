@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+)
+
+// maxChunkBytes is how much text several rows may have in one statement: servers bound the size of one.
+const maxChunkBytes = 1 << 20
+
+// batch runs queued writes within one transaction, gathered by kind. It is the committer's own: one goroutine uses it.
+type batch struct {
+	db         *DB
+	statements *statements
+	inserts    []*op
+	reports    []*op
+	puts       []*op
+	deletes    []*op
+	touched    map[partID]struct{}  // parts put
+	cleared    map[PartKey]struct{} // keys deleted
+	args       []any
+}
+
+func newBatch(ctx context.Context, db *DB) (*batch, error) {
+	s, err := newStatements(ctx, db.dialect, db.write.DB,
+		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages)
+	return &batch{db: db, statements: s, touched: map[partID]struct{}{}, cleared: map[PartKey]struct{}{}}, err
+}
+
+// run writes ops. They are gathered by kind, in an order that keeps theirs wherever it matters: a report follows the insert of
+// its message, and a part that is put after its key was deleted, or put twice, begins anew.
+func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
+	b.reset()
+	for i := range ops {
+		o := &ops[i]
+		switch o.kind {
+		case opInsert:
+			b.inserts = append(b.inserts, o)
+		case opReport:
+			b.reports = append(b.reports, o)
+		case opPutPart:
+			id := partID{o.key, o.message.Part.Seq}
+			_, cleared := b.cleared[o.key]
+			if _, again := b.touched[id]; again || cleared {
+				if err := b.flush(ctx, tx); err != nil {
+					return err
+				}
+			}
+			b.touched[id] = struct{}{}
+			b.puts = append(b.puts, o)
+		case opDeleteParts:
+			b.cleared[o.key] = struct{}{}
+			b.deletes = append(b.deletes, o)
+		}
+	}
+	return b.flush(ctx, tx)
+}
+
+func (b *batch) reset() {
+	b.inserts, b.reports, b.puts, b.deletes = b.inserts[:0], b.reports[:0], b.puts[:0], b.deletes[:0]
+	clear(b.touched)
+	clear(b.cleared)
+	clear(b.args[:cap(b.args)]) // lets go of the texts
+}
+
+func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
+	if err := b.insert(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.report(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.putParts(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.deleteParts(ctx, tx); err != nil {
+		return err
+	}
+	b.reset()
+	return nil
+}
+
+// insert writes messages, then their segments.
+func (b *batch) insert(ctx context.Context, tx *sql.Tx) error {
+	rest := b.inserts
+	for len(rest) > 0 {
+		n := chunkOf(rest)
+		b.args = b.args[:0]
+		var err error
+		for _, o := range rest[:n] {
+			if b.args, err = b.db.messageRow(b.args, o.record); err != nil {
+				return err
+			}
+		}
+		if err := b.statements.exec(ctx, tx, statement{insertMessage, n}, b.args); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	b.args = b.args[:0]
+	rows := 0
+	for _, o := range b.inserts {
+		r := o.record
+		if len(r.Segments) == 0 {
+			continue
+		}
+		id, leg := r.Message.ID.String(), escape(r.Egress.String())
+		for i := range r.Segments {
+			b.args = segmentRow(b.args, id, leg, &r.Segments[i])
+			if rows++; rows == chunks[0] {
+				if err := b.statements.exec(ctx, tx, statement{insertSegment, rows}, b.args); err != nil {
+					return err
+				}
+				b.args, rows = b.args[:0], 0
+			}
+		}
+	}
+	for args := b.args; rows > 0; {
+		n := chunkFor(rows)
+		if err := b.statements.exec(ctx, tx, statement{insertSegment, n}, args[:n*len(segmentColumns)]); err != nil {
+			return err
+		}
+		args, rows = args[n*len(segmentColumns):], rows-n
+	}
+	return nil
+}
+
+// chunkOf is the same for messages, which may be long.
+func chunkOf(ops []*op) int {
+	n, size := chunkFor(len(ops)), 0
+	for _, o := range ops[:n] {
+		if m := o.record.Message; len(m.Text)+len(m.Data) > 1024 {
+			size += len(m.Text) + len(m.Data)
+		}
+	}
+	if size > maxChunkBytes {
+		return 1
+	}
+	return n
+}

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"time"
+
+	"sipsmpp/gateway/sms"
+)
+
+// How writes gather. What came while the database was busy goes into the next transaction; where transactions are so fast that
+// they would be many and small, they start no oftener than every gatherTime, unless gatherCount are waiting.
+const (
+	gatherTime  = 2 * time.Millisecond
+	gatherCount = 256
+	batchCount  = 512 // most writes in a transaction
+)
+
+type opKind uint8
+
+const (
+	opInsert opKind = iota
+	opReport
+	opPutPart
+	opDeleteParts
+)
+
+// op is a queued write.
+type op struct {
+	kind    opKind
+	record  *Record       // opInsert
+	report  SegmentReport // opReport
+	key     PartKey       // opPutPart, opDeleteParts
+	message *sms.Message  // opPutPart
+
+	done     func(error)
+	reported func(MessageReport, error)
+
+	// What became of it, between the commit and the call.
+	err    error
+	result MessageReport
+}
+
+func (o *op) finish() {
+	if o.reported != nil {
+		o.reported(o.result, o.err)
+		return
+	}
+	o.done(o.err)
+}
+
+// Insert records a message with its segments.
+func (db *DB) Insert(r *Record, done func(error)) {
+	db.committer.put(op{kind: opInsert, record: r, done: done})
+}
+
+// committer is the one goroutine that writes.
+type committer struct {
+	db    *DB
+	bound int
+
+	mu     sync.Mutex
+	queue  []op
+	closed bool
+
+	wake    chan struct{} // holds one token: the queue is no longer empty, is full enough, or was closed
+	done    chan struct{}
+	failing bool // the last transaction failed for the database's fault; the goroutine's own
+	tx      *batch
+}
+
+func newCommitter(ctx context.Context, db *DB, bound int) (*committer, error) {
+	tx, err := newBatch(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	c := &committer{db: db, bound: bound, wake: make(chan struct{}, 1), done: make(chan struct{}), tx: tx}
+	go c.run()
+	return c, nil
+}
+
+func (c *committer) put(o op) {
+	c.mu.Lock()
+	if c.closed || len(c.queue) >= c.bound {
+		o.err = ErrBusy
+		if c.closed {
+			o.err = ErrClosed
+		}
+		c.mu.Unlock()
+		o.finish()
+		return
+	}
+	c.queue = append(c.queue, o)
+	n := len(c.queue)
+	c.mu.Unlock()
+	if n == 1 || n == gatherCount {
+		c.signal()
+	}
+}
+
+func (c *committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close lets what is queued be committed and waits for it.
+func (c *committer) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.signal()
+	<-c.done
+}
+
+func (c *committer) run() {
+	defer close(c.done)
+	var spare []op
+	var last time.Time // when the last transaction started
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		n, closed := len(c.queue), c.closed
+		c.mu.Unlock()
+		switch pause := gatherTime - time.Since(last); {
+		case n == 0 && closed:
+			return
+		case n == 0:
+			<-c.wake
+			continue
+		case n < gatherCount && !closed && pause > 0:
+			timer.Reset(pause)
+			select {
+			case <-timer.C:
+			case <-c.wake:
+				continue
+			}
+		}
+		c.mu.Lock()
+		ops := c.queue
+		c.queue = spare[:0]
+		c.mu.Unlock()
+		for rest := ops; len(rest) > 0; {
+			batch := rest[:min(len(rest), batchCount)]
+			rest = rest[len(batch):]
+			last = time.Now()
+			c.commit(batch)
+			for i := range batch {
+				batch[i].finish()
+			}
+		}
+		clear(ops) // lets go of the messages
+		spare = ops
+	}
+}
+
+// commit writes ops in one transaction, or as many as it takes to part the bad ones from the good.
+func (c *committer) commit(ops []op) {
+	var err error
+	for range 3 {
+		if err = c.transact(ops); err == nil || blameFor(err) != blameMoment {
+			break
+		}
+	}
+	switch {
+	case err == nil:
+		c.recovered()
+	case blameFor(err) == blameRow && len(ops) > 1:
+		half := len(ops) / 2
+		c.commit(ops[:half])
+		c.commit(ops[half:])
+	default:
+		if blameFor(err) == blameRow {
+			c.recovered()
+		} else if !c.failing {
+			c.failing = true
+			c.db.log.Error("the database does not take what must be kept; trying with each next message", "error", err)
+		}
+		for i := range ops {
+			ops[i].err = fmt.Errorf("db: %w", err)
+		}
+	}
+}
+
+func (c *committer) recovered() {
+	if c.failing {
+		c.failing = false
+		c.db.log.Info("the database is back")
+	}
+}
+
+func (c *committer) transact(ops []op) error {
+	ctx, cancel := c.db.deadline()
+	defer cancel()
+	return c.db.transact(ctx, func(tx *sql.Tx) error { return c.tx.run(ctx, tx, ops) })
+}
+
+// deadline bounds a transaction. In SQLite there is no peer to wait for, and a context that can end costs a goroutine for each
+// statement.
+func (db *DB) deadline() (context.Context, context.CancelFunc) {
+	if db.dialect.timeout == 0 {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), db.dialect.timeout)
+}

@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sipsmpp/gateway/sms"
+)
+
+// Match is a segment that has an SMSC id that was looked for, with what it takes to report its message.
+type Match struct {
+	ID       sms.ID
+	Part     int    // the segment that matched
+	Key      string // the key that it matched by
+	Node     string // the gateway that recorded it
+	State    RecordState
+	Ref      string
+	Ingress  sms.Leg
+	Peer     string
+	Egress   sms.Leg
+	From, To sms.Address
+	Receipt  sms.ReceiptRequest
+	Received time.Time
+	Segments []Segment // all of the message, by part
+}
+
+// How lookups gather, and what bounds them.
+const (
+	findReaders = 4
+	findKeys    = 16 // keys in one query
+	findNewest  = 8  // matches for one key: a peer that gives every message one id matches the newest of them
+)
+
+// FindSegments looks for segments that left by leg and have one of keys (the normal forms that an SMSC id may have), newest
+// message first, and calls done with what it found, which may be nothing. It sees what was committed: an Insert whose done was
+// not yet called is not found, so whoever waits for one must look into what it inserted, too.
+func (db *DB) FindSegments(leg sms.Leg, keys []string, done func([]Match, error)) {
+	db.finder.put(lookup{leg: leg, keys: keys, done: done})
+}
+
+type lookup struct {
+	leg  sms.Leg
+	keys []string
+	done func([]Match, error)
+}
+
+// finder is a few readers with a bounded queue before them. Lookups that wait share a query.
+type finder struct {
+	db         *DB
+	bound      int
+	statements *statements
+
+	mu      sync.Mutex
+	more    sync.Cond
+	queue   []lookup
+	closed  bool
+	readers sync.WaitGroup
+}
+
+func newFinder(ctx context.Context, db *DB, bound int) (*finder, error) {
+	s, err := newStatements(ctx, db.dialect, db.read.DB, selectMatches)
+	if err != nil {
+		return nil, err
+	}
+	f := &finder{db: db, bound: bound, statements: s}
+	f.more.L = &f.mu
+	for range findReaders {
+		f.readers.Go(f.run)
+	}
+	return f, nil
+}
+
+func (f *finder) put(q lookup) {
+	f.mu.Lock()
+	if f.closed || len(f.queue) >= f.bound {
+		err := ErrBusy
+		if f.closed {
+			err = ErrClosed
+		}
+		f.mu.Unlock()
+		q.done(nil, err)
+		return
+	}
+	f.queue = append(f.queue, q)
+	f.mu.Unlock()
+	f.more.Signal()
+}
+
+func (f *finder) close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.more.Broadcast()
+	f.readers.Wait()
+}
+
+func (f *finder) run() {
+	var batch []lookup
+	for {
+		f.mu.Lock()
+		for len(f.queue) == 0 && !f.closed {
+			f.more.Wait()
+		}
+		if len(f.queue) == 0 {
+			f.mu.Unlock()
+			return
+		}
+		n, keys := 0, 0
+		for n < len(f.queue) && (n == 0 || keys+len(f.queue[n].keys) <= findKeys) {
+			keys += len(f.queue[n].keys)
+			n++
+		}
+		batch = append(batch[:0], f.queue[:n]...)
+		f.queue = slices.Delete(f.queue, 0, n)
+		f.mu.Unlock()
+
+		found, err := f.look(batch)
+		for _, q := range batch {
+			if err != nil {
+				q.done(nil, fmt.Errorf("db: %w", err))
+				continue
+			}
+			q.done(found.of(q), nil)
+		}
+		clear(batch)
+	}
+}
+
+// legKey is what is looked for, as it is stored.
+type legKey struct{ leg, key string }
+
+type matches map[legKey][]Match
+
+// of gathers what one lookup asked for.
+func (m matches) of(q lookup) []Match {
+	var out []Match
+	leg := escape(q.leg.String())
+	for i, key := range q.keys {
+		if !slices.Contains(q.keys[:i], key) {
+			out = append(out, m[legKey{leg, clip(key)}]...)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Match) int { return strings.Compare(string(b.ID[:]), string(a.ID[:])) })
+	return out
+}
+
+func (f *finder) look(batch []lookup) (matches, error) {
+	found := matches{}
+	var keys []legKey
+	for _, q := range batch {
+		leg := escape(q.leg.String())
+		for _, key := range q.keys {
+			k := legKey{leg, clip(key)}
+			if _, asked := found[k]; !asked {
+				found[k] = nil
+				keys = append(keys, k)
+			}
+		}
+	}
+	for len(keys) > 0 {
+		n := min(len(keys), findKeys)
+		err := f.read(keys[:n], found)
+		if err != nil && blameFor(err) == blameMoment {
+			for _, k := range keys[:n] {
+				found[k] = nil
+			}
+			err = f.read(keys[:n], found)
+		}
+		if err != nil {
+			return nil, err
+		}
+		keys = keys[n:]
+	}
+	return found, nil
+}
+
+func selectMatchesText(n int) string {
+	arms := make([]string, n)
+	for i := range arms {
+		arms[i] = fmt.Sprintf("SELECT * FROM (SELECT leg, smsc_key, message_id, part FROM message_segment "+
+			"WHERE leg = ? AND smsc_key = ? ORDER BY message_id DESC LIMIT %d) q%d", findNewest, i)
+	}
+	return `SELECT k.leg, k.smsc_key, k.part, m.id, m.node, m.state, m.ref, m.ingress, m.peer, m.egress,
+		m.from_address, m.from_ton, m.from_npi, m.to_address, m.to_ton, m.to_npi, m.receipt, m.received,
+		s.part, s.smsc_id, s.smsc_key, s.state, s.error, s.done_time
+		FROM (` + strings.Join(arms, " UNION ALL ") + `) k
+		JOIN message m ON m.id = k.message_id JOIN message_segment s ON s.message_id = k.message_id
+		ORDER BY m.id DESC, k.part, s.part`
+}
+
+// read looks for at most findKeys keys.
+func (f *finder) read(keys []legKey, found matches) error {
+	n := chunkAround(len(keys))
+	args := make([]any, 0, 2*n)
+	for i := range n {
+		k := legKey{} // no segment has it
+		if i < len(keys) {
+			k = keys[i]
+		}
+		args = append(args, k.leg, k.key)
+	}
+	ctx, cancel := f.db.deadline()
+	defer cancel()
+	st := statement{selectMatches, n}
+	rows, err := f.statements.queryPool(ctx, f.db.read.DB, st, args)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k legKey
+		var m Match
+		var s segmentScan
+		var id, ingress, egress, receipt string
+		var received int64
+		err := rows.Scan(&k.leg, &k.key, &m.Part, &id, &m.Node, &m.State, &m.Ref, &ingress, &m.Peer, &egress,
+			&m.From.Value, &m.From.TON, &m.From.NPI, &m.To.Value, &m.To.TON, &m.To.NPI, &receipt, &received,
+			&s.Part, &s.SMSCID, &s.Key, &s.state, &s.Error, &s.done)
+		if err != nil {
+			return err
+		}
+		if m.ID, err = sms.ParseID(id); err != nil {
+			return err
+		}
+		list, asked := found[k]
+		if !asked {
+			continue // MySQL takes no notice of blanks at the end
+		}
+		if last := len(list) - 1; last >= 0 && list[last].ID == m.ID && list[last].Part == m.Part {
+			list[last].Segments = append(list[last].Segments, s.segment())
+			continue
+		}
+		if err := readLeg(&m.Ingress, ingress); err != nil {
+			return err
+		}
+		if err := readLeg(&m.Egress, egress); err != nil {
+			return err
+		}
+		for _, s := range []*string{&m.Node, &m.Ref, &m.Peer, &m.From.Value, &m.To.Value} {
+			*s = unescape(*s)
+		}
+		m.Key = unescape(k.key)
+		m.Receipt, _ = sms.ParseReceiptRequest(receipt)
+		m.Received = fromMillis(received)
+		m.Segments = []Segment{s.segment()}
+		found[k] = append(list, m)
+	}
+	return rows.Err()
+}

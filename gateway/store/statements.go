@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+)
+
+// chunks are how many rows or keys a statement takes: few sizes, so that each is prepared once.
+var chunks = [...]int{64, 16, 4, 1}
+
+// chunkFor is the largest chunk that n fill.
+func chunkFor(n int) int {
+	for _, c := range chunks {
+		if c <= n {
+			return c
+		}
+	}
+	return 1
+}
+
+// chunkAround is the smallest chunk that holds n, or the largest there is.
+func chunkAround(n int) int {
+	size := chunks[0]
+	for _, c := range chunks {
+		if c >= n {
+			size = c
+		}
+	}
+	return size
+}
+
+// statement names a query that is used again and again: a template, and for how many rows or keys.
+type statement struct {
+	template template
+	n        int
+}
+
+type template uint8
+
+const (
+	insertMessage template = iota
+	insertSegment
+	insertPart
+	deletePart // always 1
+	selectReported
+	updateSegments
+	updateMessages
+	selectMatches
+)
+
+func (s statement) text(d *dialect) string {
+	switch s.template {
+	case insertMessage:
+		return d.insert("message", messageColumns, s.n)
+	case insertSegment:
+		return d.insert("message_segment", segmentColumns, s.n)
+	case insertPart:
+		return d.insert("message_part", partColumns, s.n) + d.orReplace(partColumns[:partIDColumns], partColumns[partIDColumns:])
+	case deletePart:
+		return "DELETE FROM message_part WHERE " + strings.Join(partColumns[:partIDColumns-1], " = ? AND ") + " = ?"
+	case selectReported:
+		return selectReportedText + list(s.n) + " ORDER BY m.id, s.part" + d.forUpdate
+	case updateSegments:
+		return "UPDATE message_segment SET state = ?, error = ?, done_time = ? WHERE part = ? AND message_id IN " + list(s.n)
+	case updateMessages:
+		return "UPDATE message SET state = ?, report_state = ?, report_error = ?, done_time = ?, updated = ? WHERE id IN " + list(s.n)
+	default:
+		return selectMatchesText(s.n)
+	}
+}
+
+// list is n placeholders in parentheses.
+func list(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
+
+// statements holds the text of each statement, and where the driver does not do it by itself, the statement prepared.
+type statements struct {
+	texts    map[statement]string
+	prepared map[statement]*sql.Stmt
+}
+
+// newStatements prepares at once all that will be used: within a transaction it would wait for a second connection, which
+// SQLite's writer does not have.
+func newStatements(ctx context.Context, d *dialect, pool *sql.DB, templates ...template) (*statements, error) {
+	s := &statements{texts: map[statement]string{}, prepared: map[statement]*sql.Stmt{}}
+	for _, t := range templates {
+		for _, n := range chunks {
+			st := statement{t, n}
+			s.texts[st] = d.rebind(st.text(d))
+			if !d.prepare || t == deletePart && n > 1 {
+				continue
+			}
+			p, err := pool.PrepareContext(ctx, s.texts[st])
+			if err != nil {
+				return nil, err
+			}
+			s.prepared[st] = p
+		}
+	}
+	return s, nil
+}
+
+// exec runs a statement within a transaction.
+func (s *statements) exec(ctx context.Context, tx *sql.Tx, st statement, args []any) error {
+	var err error
+	if p := s.prepared[st]; p != nil {
+		_, err = tx.StmtContext(ctx, p).ExecContext(ctx, args...)
+	} else {
+		_, err = tx.ExecContext(ctx, s.texts[st], args...)
+	}
+	return err
+}
+
+// query runs one that reads, within a transaction.
+func (s *statements) query(ctx context.Context, tx *sql.Tx, st statement, args []any) (*sql.Rows, error) {
+	if p := s.prepared[st]; p != nil {
+		return tx.StmtContext(ctx, p).QueryContext(ctx, args...)
+	}
+	return tx.QueryContext(ctx, s.texts[st], args...)
+}
+
+// queryPool runs one that reads, by itself.
+func (s *statements) queryPool(ctx context.Context, pool *sql.DB, st statement, args []any) (*sql.Rows, error) {
+	if p := s.prepared[st]; p != nil {
+		return p.QueryContext(ctx, args...)
+	}
+	return pool.QueryContext(ctx, s.texts[st], args...)
+}
