@@ -4,7 +4,7 @@ package mi
 type Message struct {
 	ID         string    `json:"id"`
 	Ref        string    `json:"ref,omitempty"`
-	State      string    `json:"state"`
+	State      string    `json:"state"`   // deferred, sent (its report is awaited), reported, done, failed
 	Ingress    string    `json:"ingress"` // sip, smpp:NAME, account:SYSTEM_ID, mi
 	Egress     string    `json:"egress,omitempty"`
 	Connection string    `json:"connection,omitempty"`
@@ -15,18 +15,14 @@ type Message struct {
 	Coding     string    `json:"coding,omitempty"`
 	Received   Time      `json:"received,omitzero"`
 	Expires    Time      `json:"expires,omitzero"`
-	Attempts   []Attempt `json:"attempts"`
+	Receipt    Receipt   `json:"receipt"` // what its sender asked for
+	Node       string    `json:"node"`
+	Rule       string    `json:"rule,omitempty"` // the rule that named its target
+	Attempts   int       `json:"attempts"`
+	Next       Time      `json:"next_attempt,omitzero"` // while State is deferred
+	Updated    Time      `json:"updated,omitzero"`
 	Segments   []Segment `json:"segments"`
 	Report     *Report   `json:"report,omitempty"` // once the SMSC told anything
-}
-
-// Attempt is one attempt to hand a message to a next hop.
-type Attempt struct {
-	Attempt int    `json:"attempt"` // from 1
-	Egress  string `json:"egress"`
-	Time    Time   `json:"time,omitzero"`
-	Fate    string `json:"fate"` // not sent, unknown, refused, accepted
-	Reason  string `json:"reason,omitempty"`
 }
 
 // Segment is one short message on the wire.

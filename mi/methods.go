@@ -12,7 +12,7 @@ var (
 
 	MessageSend = declare[MessageSendParams, MessageSendResult]("message_send", "sends a message and answers when the next hop took it")
 	MessageShow = declare[MessageShowParams, Message]("message_show", "tells what is recorded of a message: its attempts, its segments, its report")
-	MessageList = declare[MessageListParams, MessageListResult]("message_list", "lists recorded messages, the oldest first")
+	MessageList = declare[MessageListParams, MessageListResult]("message_list", "lists recorded messages, the newest first")
 )
 
 // The methods of OpenSIPS' core, with its results.
@@ -31,7 +31,7 @@ var (
 	ResetStatistics = declare[StatisticsParams, string]("reset_statistics", "sets statistics to zero")
 
 	EventsList      = declare[None, EventsListResult]("events_list", "lists the events that the gateway publishes")
-	EventSubscribe  = declare[EventSubscribeParams, string]("event_subscribe", "sends events to udp:host:port or tcp:host:port for `expire` seconds; 0 ends it")
+	EventSubscribe  = declare[EventSubscribeParams, string]("event_subscribe", "sends events to udp:host:port, tcp:host:port or the connection that asks, for `expire` seconds; 0 ends it")
 	SubscribersList = declare[SubscribersListParams, SubscribersListResult]("subscribers_list", "lists who receives events")
 	RaiseEvent      = declare[RaiseEventParams, string]("raise_event", "publishes an event of an application")
 )
@@ -58,7 +58,8 @@ type Connection struct {
 	Peer           string `json:"peer"`         // host:port
 	SessionType    string `json:"session_type"` // transceiver, transmitter, receiver, outbind
 	Enabled        bool   `json:"enabled"`
-	State          string `json:"state"` // bound, partly, down, disabled, invalid
+	State          string `json:"state"`           // bound, partly, down, disabled, invalid
+	Fault          string `json:"fault,omitempty"` // what is wrong with its row, where State is invalid
 	Binds          []Bind `json:"binds"`
 	Queued         int    `json:"queued"` // messages that wait for a window slot
 	ThrottledUntil Time   `json:"throttled_until,omitzero"`
@@ -82,6 +83,7 @@ type Counters struct {
 	Receipts   uint64 `json:"receipts"`
 	Throttled  uint64 `json:"throttled"`
 	Unexpected uint64 `json:"unexpected"` // responses that nobody waited for
+	Malformed  uint64 `json:"malformed"`  // PDUs and receipts of the peer that do not parse
 }
 
 // Bind is one SMPP session.
@@ -162,8 +164,9 @@ type MessageListParams struct {
 	Connection string `json:"connection,omitempty"`
 	From       string `json:"from,omitempty"`
 	To         string `json:"to,omitempty"`
-	Since      string `json:"since,omitempty"` // a time (RFC 3339), or an id as `next` gave it: that message and later ones
-	Limit      int    `json:"limit,omitempty"` // 100 unless given, 1000 at most
+	Since      Time   `json:"since,omitzero"`
+	Limit      int    `json:"limit,omitempty"`  // 100 unless given, 1000 at most
+	Before     string `json:"before,omitempty"` // `next` of the page before this one
 }
 
 // MessageListResult is one page. Next is empty on the last.
@@ -249,7 +252,7 @@ type EventType struct {
 // EventSubscribeParams says which events go where.
 type EventSubscribeParams struct {
 	Event  string  `json:"event"`            // shell patterns, separated by commas
-	Socket string  `json:"socket"`           // udp:host:port, tcp:host:port
+	Socket string  `json:"socket,omitempty"` // udp:host:port, tcp:host:port; without it the WebSocket or Unix socket that asks
 	Expire *uint32 `json:"expire,omitempty"` // seconds; 3600 unless given, 0 ends it
 }
 

@@ -19,10 +19,10 @@ func TestMethods(t *testing.T) {
 	want := []string{
 		"smpp_list [name]", "smpp_reload", "smpp_enable name", "smpp_disable name", "smpp_rebind name",
 		"message_send from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [coding] [class] [service_type] [protocol_id] [priority] [udh]",
-		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit]",
+		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]",
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",
-		"events_list", "event_subscribe event socket [expire]", "subscribers_list [event] [socket]", "raise_event event [params]",
+		"events_list", "event_subscribe event [socket] [expire]", "subscribers_list [event] [socket]", "raise_event event [params]",
 	}
 	var got []string
 	for _, d := range Methods() {
@@ -47,7 +47,7 @@ func TestRecipes(t *testing.T) {
 		{Version.Declaration, "[[]]"},
 		{SMPPList.Declaration, "[[] [name]]"},
 		{SMPPEnable.Declaration, "[[name]]"},
-		{EventSubscribe.Declaration, "[[event socket] [event socket expire]]"},
+		{EventSubscribe.Declaration, "[[event] [event socket expire]]"},
 	} {
 		if got := fmt.Sprint(tt.d.Recipes()); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.d.Name, got, tt.want)
@@ -103,6 +103,8 @@ func TestDecode(t *testing.T) {
 		{with(MessageSend), `{"from":"1","to":"2","data_coding":""}`, `{"parameter":"data_coding","reason":"want a whole number from 0 to 255"}`},
 		{with(MessageSend), `{"from":"1","to":"2","validity":-1}`, `{"parameter":"validity","reason":"want a whole number that is not negative"}`},
 		{with(MessageSend), `{"from":"1","to":"2","validity":"1x"}`, `{"parameter":"validity","reason":"want a whole number that is not negative"}`},
+		{with(MessageList), `{"since":"2026-03-01T12:00:00Z"}`, MessageListParams{Since: Time(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}},
+		{with(MessageList), `{"since":"today"}`, `{"parameter":"since","reason":"want a time as RFC 3339 writes it: 2026-03-01T12:00:00Z"}`},
 		{with(MessageList), `{"limit":1.5}`, `{"parameter":"limit","reason":"want a whole number"}`},
 
 		{with(GetStatistics), `{"statistics":["all"]}`, StatisticsParams{[]string{"all"}}},

@@ -183,6 +183,8 @@ func want(t reflect.Type) string {
 		return "an object or a list"
 	case t == reflect.TypeFor[Hex]():
 		return "hexadecimal digits"
+	case t == reflect.TypeFor[Time]():
+		return "a time, as RFC 3339 writes it"
 	case t == reflect.TypeFor[Receipt]():
 		return `false, true, "failure" or "all"`
 	case kind == reflect.String:

@@ -19,7 +19,12 @@ func (t Time) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads RFC 3339.
-func (t *Time) UnmarshalJSON(b []byte) error { return (*time.Time)(t).UnmarshalJSON(b) }
+func (t *Time) UnmarshalJSON(b []byte) error {
+	if (*time.Time)(t).UnmarshalJSON(b) != nil {
+		return errors.New("want a time as RFC 3339 writes it: 2026-03-01T12:00:00Z")
+	}
+	return nil
+}
 
 // Hex are octets that are hexadecimal digits in JSON.
 type Hex []byte
