@@ -1,0 +1,347 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"sipsmpp/gateway/sms"
+)
+
+const (
+	maxDatagram = 1300 // octets of a request by UDP where the path's MTU is not known (RFC 3261, 18.1.1)
+	dialTime    = 5 * time.Second
+)
+
+// Send sends m to m.To by way of the next hops. done is told the outcome once, possibly before Send returns; it must not block.
+func (e *Endpoint) Send(m *sms.Message, done func(sms.Outcome)) {
+	now := time.Now()
+	refuse := func(s sms.Severity, c sms.Cause, detail string) {
+		o := sms.Failed(s, c, detail)
+		o.Egress = sms.SIP
+		done(o)
+	}
+	switch {
+	case len(e.hops) == 0:
+		refuse(sms.Permanent, sms.CauseNoRoute, "messages to SIP have no next hop; set sip.outbound_uri")
+		return
+	case m.IsBinary():
+		refuse(sms.Permanent, sms.CauseUnencodable, "a binary message cannot go to SIP")
+		return
+	case m.To.IsZero():
+		refuse(sms.Permanent, sms.CauseUnencodable, "the message has no recipient")
+		return
+	case !m.Expires.IsZero() && !now.Before(m.Expires):
+		refuse(sms.Permanent, sms.CauseExpired, "")
+		return
+	}
+	e.hold()
+	if e.draining.Load() {
+		e.release()
+		refuse(sms.Temporary, sms.CauseShutdown, "")
+		return
+	}
+	if int(e.inFlight.Add(1)) > e.cfg.MaxPending {
+		e.inFlight.Add(-1)
+		e.release()
+		refuse(sms.Temporary, sms.CauseQueueFull, fmt.Sprintf("%d messages to SIP wait for an answer", e.cfg.MaxPending))
+		return
+	}
+	e.try(&outgoing{m: m, done: done, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()}})
+}
+
+// try makes the next attempt: the next address of the next hop, else the next hop. Where none is left the message has failed.
+func (e *Endpoint) try(o *outgoing) {
+	for {
+		if e.closed.Load() {
+			o.fail(sms.Temporary, sms.CauseShutdown, "")
+			e.finish(o, o.failure)
+			return
+		}
+		if o.hop == nil {
+			if o.hop, o.next = e.pick(o, time.Now()), 0; o.hop == nil {
+				if !o.failed {
+					o.fail(sms.Temporary, sms.CauseNotReady, "every next hop of sip.outbound_uri asked to be left alone for now")
+				}
+				e.finish(o, o.failure)
+				return
+			}
+		}
+		targets, wait := e.targetsOf(o.hop, o)
+		if wait {
+			return
+		}
+		if o.next < len(targets) {
+			o.to = targets[o.next]
+			o.next++
+			o.tcpRefused, o.redialled = false, false
+			if e.transmit(o) {
+				return
+			}
+			continue
+		}
+		o.hop = nil
+	}
+}
+
+// fail notes why an attempt failed of which nothing reached the next hop.
+func (o *outgoing) fail(s sms.Severity, c sms.Cause, detail string) {
+	if o.failed && o.failure.Fate == sms.Refused {
+		return // a refusal says more
+	}
+	o.failure, o.failed = sms.Failed(s, c, detail), true
+	o.failure.Egress = sms.SIP
+}
+
+// transmit starts a transaction to o.to. It is false if that cannot be.
+func (e *Endpoint) transmit(o *outgoing) bool {
+	now := time.Now()
+	o.branch = rand.Uint64()
+	if o.hop.transport == "tcp" {
+		o.request = e.appendRequest(o.request[:0], o, byTCP, now)
+		e.sendTCP(o)
+		return true
+	}
+	o.request = e.appendRequest(o.request[:0], o, byUDP, now)
+	if len(o.request) > maxDatagram && !o.tcpRefused {
+		o.request = e.appendRequest(o.request[:0], o, byTCP, now)
+		e.sendTCP(o)
+		return true
+	}
+	socket := o.to.socket
+	if socket == nil {
+		o.fail(sms.Temporary, sms.CauseNotReady, fmt.Sprintf("no udp: listener of sip.listen can reach %s", o.to.addr))
+		return false
+	}
+	p := newPacket()
+	p.b = append(p.b, o.request...)
+	p.addr, p.branch = o.to.udp, o.branch
+	o.stream = nil
+	e.begin(o, now) // and then it is no longer ours
+	socket.send(p)
+	return true
+}
+
+// begin puts o into the table and starts its timers. A response may come before the request has left, and find it.
+func (e *Endpoint) begin(o *outgoing, now time.Time) {
+	branch, due := o.branch, now.Add(e.cfg.T1)
+	if o.stream != nil {
+		due = now.Add(e.cfg.TimerF) // no retransmissions: TCP has its own
+	}
+	o.began, o.due, o.interval, o.sent, o.proceeding = now, due, e.cfg.T1, 1, false
+	e.pending.put(o)
+	e.count.sent.Add(1)
+	e.wheel.add(branch, due)
+	if e.closed.Load() {
+		// Close took out what was in the table, and may have come just before this one.
+		if o := e.pending.take(branch); o != nil {
+			e.unknown(o, "the gateway is going down")
+		}
+	}
+}
+
+// tick is called by the wheel for a transaction whose time has come.
+func (e *Endpoint) tick(branch uint64, now time.Time) {
+	p, to, late := e.pending.clock(branch, now, &e.cfg, e.wheel)
+	if p != nil {
+		e.count.resent.Add(1)
+		to.socket.send(p)
+	}
+	if late != nil {
+		e.count.timeouts.Add(1)
+		if h := late.hop; h.heard.Load() < late.began.UnixNano() {
+			h.suspect.Store(now.Add(suspectTime).UnixNano())
+		}
+		e.unknown(late, fmt.Sprintf("%s did not answer within %v", late.hop.uri, e.cfg.TimerF))
+	}
+}
+
+// unknown ends a message that was sent and will have no answer.
+func (e *Endpoint) unknown(o *outgoing, detail string) {
+	e.finish(o, sms.Outcome{
+		Fate: sms.Unknown, Severity: sms.Temporary, Cause: sms.CauseNoAnswer, Detail: detail, Egress: sms.SIP,
+	})
+}
+
+func (e *Endpoint) finish(o *outgoing, outcome sms.Outcome) {
+	if outcome.Fate == sms.Accepted {
+		e.count.accepted.Add(1)
+	} else {
+		e.count.failed.Add(1)
+	}
+	e.inFlight.Add(-1)
+	o.done(outcome)
+	e.release()
+}
+
+// response takes a response to a request of ours (RFC 3261, 17.1.3 and 8.1.3.3).
+func (e *Endpoint) response(m *message) {
+	branch, ours := parseBranch(m.top.branch)
+	if !ours || m.fault != "" || len(m.vias) > 1 || len(m.top.rest) > 0 || string(m.seqMethod) != "MESSAGE" {
+		e.count.stray.Add(1)
+		return
+	}
+	if m.status < 200 {
+		if !e.pending.proceed(branch) {
+			e.count.stray.Add(1)
+		}
+		return
+	}
+	o := e.pending.take(branch)
+	if o == nil {
+		e.count.stray.Add(1) // the answer to a retransmission, mostly
+		return
+	}
+	now := time.Now()
+	o.hop.heard.Store(now.UnixNano())
+	o.hop.suspect.Store(0)
+	outcome := outcomeOf(m.status)
+	if m.status == 503 {
+		// RFC 3261, 21.5.4: leave it alone for the time that it asks for, and try another.
+		if m.retryAfter > 0 {
+			o.hop.setAside(now, m.retryAfter)
+		}
+		o.failure, o.failed, o.hop = outcome, true, nil
+		e.try(o)
+		return
+	}
+	e.finish(o, outcome)
+}
+
+// unsent is told of a datagram that the kernel did not take.
+func (e *Endpoint) unsent(branch uint64, err error) { e.notThere(branch, err.Error()) }
+
+// unreachable is told what ICMP quotes of a datagram that nobody took.
+func (e *Endpoint) unreachable(quoted []byte) {
+	if branch, ok := quotedBranch(quoted); ok {
+		e.notThere(branch, "nobody listens there")
+	}
+}
+
+func (e *Endpoint) notThere(branch uint64, reason string) {
+	o := e.pending.take(branch)
+	if o == nil {
+		return
+	}
+	reason = fmt.Sprintf("cannot send to %s: %s", o.to.addr, reason)
+	if o.sent > 1 {
+		e.unknown(o, reason) // an earlier copy may have been taken
+		return
+	}
+	e.refusedBy(o, reason)
+}
+
+// refusedBy goes on after an attempt that found nobody.
+func (e *Endpoint) refusedBy(o *outgoing, reason string) {
+	o.hop.suspect.Store(time.Now().Add(suspectTime).UnixNano())
+	o.fail(sms.Temporary, sms.CauseNotReady, reason)
+	e.try(o)
+}
+
+// dialled is the connection to one address, there or on its way.
+type dialled struct {
+	stream  *stream     // nil while it is being dialled
+	waiting []*outgoing // for it; MaxPending bounds them
+}
+
+// sendTCP sends o by the connection to its target, which is dialled if there is none.
+func (e *Endpoint) sendTCP(o *outgoing) {
+	addr := o.to.addr
+	e.dialMu.Lock()
+	d := e.dials[addr]
+	if d == nil {
+		d = &dialled{}
+		e.dials[addr] = d
+		e.tasks.Go(func() { e.dial(addr, d) })
+	}
+	s := d.stream
+	if s == nil {
+		d.waiting = append(d.waiting, o)
+	}
+	e.dialMu.Unlock()
+	if s != nil {
+		e.over(s, o)
+	}
+}
+
+// over sends o by s.
+func (e *Endpoint) over(s *stream, o *outgoing) {
+	o.stream = s
+	branch, request := o.branch, o.request
+	e.begin(o, time.Now())
+	if s.queue(request) {
+		return
+	}
+	// It was closed meanwhile, so nothing left. Whoever takes o out of the table has it.
+	if o := e.pending.take(branch); o != nil {
+		if !o.redialled {
+			o.redialled = true
+			e.sendTCP(o)
+			return
+		}
+		e.refusedBy(o, fmt.Sprintf("the connection to %s is closed again and again", o.to.addr))
+	}
+}
+
+func (e *Endpoint) dial(addr netip.AddrPort, d *dialled) {
+	ctx, cancel := context.WithTimeout(e.ctx, dialTime)
+	defer cancel()
+	conn, err := e.dialTCP(ctx, "tcp", addr.String())
+	forget := func() {
+		e.dialMu.Lock()
+		defer e.dialMu.Unlock()
+		if e.dials[addr] == d {
+			delete(e.dials, addr)
+		}
+	}
+	if err != nil {
+		forget()
+		for _, o := range d.waiting { // nobody adds to it any more
+			if o.hop.transport == "udp" && noTCP(err) {
+				o.tcpRefused = true
+				if e.transmit(o) {
+					continue
+				}
+				e.try(o)
+				continue
+			}
+			e.refusedBy(o, fmt.Sprintf("cannot connect to %s: %v", addr, err))
+		}
+		return
+	}
+	s := newStream(e, conn, forget)
+	s.dialled = true
+	e.start(s)
+	e.dialMu.Lock()
+	d.stream = s
+	waiting := d.waiting
+	d.waiting = nil
+	e.dialMu.Unlock()
+	for _, o := range waiting {
+		e.over(s, o)
+	}
+}
+
+// noTCP says that the peer answered, and that it has no TCP there: then a large request goes by UDP after all (RFC 3261, 18.1.1).
+func noTCP(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.ENOPROTOOPT) || errors.Is(err, syscall.EPROTONOSUPPORT)
+}
+
+// lost is told that a connection was closed: what waits on it has no answer to expect.
+func (e *Endpoint) lost(s *stream) {
+	if !s.dialled {
+		return
+	}
+	for _, o := range e.pending.takeAll(func(o *outgoing) bool { return o.stream == s }) {
+		e.unknown(o, fmt.Sprintf("the connection to %s was closed before it answered", o.to.addr))
+	}
+}
+
+// dialer is net.Dialer, or a test's.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)

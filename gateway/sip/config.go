@@ -1,0 +1,201 @@
+package sip
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"sipsmpp/gateway/sms"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// Config says where the endpoint listens, whom it believes and where it sends. The zero value listens on loopback, trusts
+// loopback and has no next hop.
+type Config struct {
+	// Listen are the listeners: "udp:127.0.0.1:5060", "tcp:127.0.0.1:5060". Port 0 takes a free one. None: those two.
+	Listen []string
+	// OutboundURI are the next hops of messages to SIP: "sip:host:port;transport=udp". The first that can be reached is used.
+	// The transport is udp where the URI names none, the port 5060. Its other parameters, such as user=phone, go into the
+	// Request-URI.
+	OutboundURI []string
+	// Domain is the host part of the From of what is sent. Empty: the first listener's host.
+	Domain string
+	// Trusted are the networks that may send without credentials, and whose P-Asserted-Identity is believed. Nil: loopback.
+	Trusted []netip.Prefix
+
+	MaxBody        int           // octets of a request's body; 413 beyond. 0: 20,000
+	MaxInProgress  int           // requests handed over and not answered yet; 503 beyond. 0: 10,000
+	MaxPending     int           // messages sent and not answered yet; not sent beyond. 0: 10,000
+	MaxConnections int           // connections that peers opened to us, half of it for who is not trusted. 0: 1,000
+	IdleTimeout    time.Duration // after which a connection without a message is closed. 0: 10 minutes
+
+	T1     time.Duration // RFC 3261, 17.1.1.1: estimate of the round trip. 0: 500 ms
+	T2     time.Duration // the longest time between retransmissions. 0: 4 s
+	TimerF time.Duration // how long an answer is waited for (RFC 3261, 17.1.2.2). 0: 32 s
+}
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+func (c Config) withDefaults() Config {
+	if len(c.Listen) == 0 {
+		c.Listen = []string{"udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"}
+	}
+	if c.Trusted == nil {
+		c.Trusted = loopback
+	}
+	for _, d := range []struct {
+		value *int
+		or    int
+	}{{&c.MaxBody, 20_000}, {&c.MaxInProgress, 10_000}, {&c.MaxPending, 10_000}, {&c.MaxConnections, 1_000}} {
+		if *d.value == 0 {
+			*d.value = d.or
+		}
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		or    time.Duration
+	}{{&c.IdleTimeout, 10 * time.Minute}, {&c.T1, 500 * time.Millisecond}, {&c.T2, 4 * time.Second}, {&c.TimerF, 32 * time.Second}} {
+		if *d.value == 0 {
+			*d.value = d.or
+		}
+	}
+	return c
+}
+
+// Check gives every fault of the configuration, each by its path: sip.listen[1], sip.outbound_uri[0]. It opens nothing and asks
+// no name server.
+func Check(cfg Config) []sms.Fault {
+	cfg = cfg.withDefaults()
+	var faults []sms.Fault
+	fault := func(path, format string, args ...any) {
+		faults = append(faults, sms.Fault{Path: path, Reason: fmt.Sprintf(format, args...)})
+	}
+	udp := false
+	for i, s := range cfg.Listen {
+		network, _, err := parseListen(s)
+		if err != nil {
+			fault(fmt.Sprintf("sip.listen[%d]", i), "%v", err)
+		}
+		udp = udp || network == "udp"
+	}
+	for i, s := range cfg.OutboundURI {
+		path := fmt.Sprintf("sip.outbound_uri[%d]", i)
+		h, err := parseHop(s)
+		switch {
+		case err != nil:
+			fault(path, "%v", err)
+		case h.transport == "udp" && !udp:
+			fault(path, "goes by udp, and sip.listen has no udp: listener to send from; add one, or ;transport=tcp here")
+		}
+	}
+	if n := len(cfg.OutboundURI); n > maxHops {
+		fault("sip.outbound_uri", "has %d next hops; at most %d are possible", n, maxHops)
+	}
+	if strings.ContainsFunc(cfg.Domain, func(r rune) bool { return !isHostRune(r) }) {
+		fault("sip.domain", "%q is no host name or address", cfg.Domain)
+	}
+	for i, p := range cfg.Trusted {
+		if !p.IsValid() {
+			fault(fmt.Sprintf("sip.trusted[%d]", i), "is no network: want an address and a prefix length, 10.0.0.0/8")
+		}
+	}
+	for _, n := range []struct {
+		path  string
+		value int
+	}{
+		{"sip.max_body", cfg.MaxBody}, {"sip.max_in_progress", cfg.MaxInProgress}, {"sip.max_pending", cfg.MaxPending},
+		{"sip.max_connections", cfg.MaxConnections},
+	} {
+		if n.value < 0 {
+			fault(n.path, "%d is below 0", n.value)
+		}
+	}
+	for _, d := range []struct {
+		path  string
+		value time.Duration
+	}{
+		{"sip.idle_timeout", cfg.IdleTimeout}, {"sip.t1", cfg.T1}, {"sip.t2", cfg.T2}, {"sip.timer_f", cfg.TimerF},
+	} {
+		if d.value < 0 {
+			fault(d.path, "%v is below 0", d.value)
+		}
+	}
+	return faults
+}
+
+// parseListen parts "udp:127.0.0.1:5060" into transport and address.
+func parseListen(s string) (network, address string, err error) {
+	network, address, _ = strings.Cut(s, ":")
+	if network != "udp" && network != "tcp" {
+		return "", "", fmt.Errorf("%q: want udp:ADDRESS:PORT or tcp:ADDRESS:PORT", s)
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", "", fmt.Errorf("%q: want %s:ADDRESS:PORT, an IPv6 address in brackets", s, network)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", fmt.Errorf("%q: port %q is none of 0 to 65535", s, port)
+	}
+	return network, address, nil
+}
+
+// parseHop reads one URI of sip.outbound_uri.
+func parseHop(s string) (*hop, error) {
+	var uri sip.Uri
+	if err := sip.ParseUri(s, &uri); err != nil || uri.Scheme != "sip" || uri.Host == "" ||
+		strings.ContainsFunc(uri.Host, func(r rune) bool { return !isHostRune(r) }) {
+		return nil, fmt.Errorf("%q: want sip:HOST:PORT;transport=udp", s)
+	}
+	if uri.User != "" || len(uri.Headers) > 0 {
+		return nil, fmt.Errorf("%q: has a user or headers; a next hop is sip:HOST:PORT;transport=udp", s)
+	}
+	if uri.Port < 0 || uri.Port > 65535 {
+		return nil, fmt.Errorf("%q: port %d is none of 1 to 65535", s, uri.Port)
+	}
+	h := &hop{uri: s, transport: "udp", host: strings.Trim(uri.Host, "[]"), port: uri.Port}
+	var tail strings.Builder
+	tail.WriteString(uri.Host)
+	if uri.Port > 0 {
+		fmt.Fprintf(&tail, ":%d", uri.Port)
+	} else {
+		h.port = 5060
+	}
+	h.address = tail.String()
+	for _, p := range uri.UriParams {
+		switch strings.ToLower(p.K) {
+		case "transport":
+			h.transport = strings.ToLower(p.V)
+			if h.transport != "udp" && h.transport != "tcp" {
+				return nil, fmt.Errorf("%q: transport %q is none of udp, tcp", s, p.V)
+			}
+		case "user":
+			h.userPhone = strings.EqualFold(p.V, "phone")
+		case "lr":
+			return nil, fmt.Errorf("%q: a loose route is not a next hop here: leave ;lr out", s)
+		default:
+			h.params += ";" + cleanToken(p.K)
+			if p.V != "" {
+				h.params += "=" + cleanToken(p.V)
+			}
+		}
+	}
+	return h, nil
+}
+
+func isHostRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:[]", r)
+}
+
+// cleanToken takes what may not stand in a URI parameter out of it.
+func cleanToken(s string) string {
+	return strings.Map(func(r rune) rune {
+		if isHostRune(r) || strings.ContainsRune("+%!~*'()/&$", r) {
+			return r
+		}
+		return -1
+	}, s)
+}

@@ -1,0 +1,21 @@
+// Package sip is the gateway's SIP endpoint: it takes MESSAGE requests in and sends them out (RFC 3261, RFC 3428).
+//
+// It is a user agent and nothing else: no proxy, no dialogs. What comes in is decoded to an sms.Message and given to a Handler;
+// what goes out goes to the next hops of Config.OutboundURI.
+//
+// Its promises:
+//   - A request is handed over once. A retransmission gets the answer that the first one got, or silence while that is still
+//     being worked on; the same request by another path gets 482 (RFC 3261, 8.2.2.2).
+//   - Nothing here blocks a caller: Send and answer queue, and what is queued leaves in batches. Queues and tables are bounded;
+//     beyond the bounds a new request gets 503 with Retry-After, and a message to SIP fails as not sent.
+//   - No goroutine and no timer is started for a message. There are two goroutines for each socket, one for all timers, one for
+//     each connection being dialled and each name being resolved.
+//   - Whatever octets come in, the endpoint goes on, its memory stays bounded, and who can be answered is answered. A source
+//     that is not trusted leaves no state behind.
+//   - An answer that does not fit its queue is dropped; the retransmission gets it. Everything else that was promised to be
+//     told is told: Send's done is called exactly once, also through Close.
+//
+// The layers, from the wire up: udp.go and stream.go carry octets; scan.go finds in them what transport and transaction layer
+// need; answered.go and pending.go are the server's and the client's transactions; server.go and client.go are the user agent.
+// The user agent reads requests by sipgo's parser.
+package sip

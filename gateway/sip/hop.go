@@ -1,0 +1,182 @@
+package sip
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sipsmpp/gateway/sms"
+)
+
+const (
+	maxHops      = 64               // bits of outgoing.tried
+	lookupTime   = 5 * time.Second  // for a name server to answer
+	lookupFresh  = 30 * time.Second // an answer is used; then it is used and asked for again
+	lookupFailed = 5 * time.Second  // a name that was not found is not asked for again
+	suspectTime  = 30 * time.Second // a next hop that did not answer comes after the others
+	longestAside = time.Hour        // of the Retry-After of a 503
+)
+
+// hop is one next hop: an entry of sip.outbound_uri.
+type hop struct {
+	uri       string // as configured
+	transport string
+	host      string // a name or an address, without brackets
+	port      int
+	address   string // host and port as the URI has them
+	params    string // for the Request-URI
+	userPhone bool   // numbers get ;user=phone
+
+	targets atomic.Pointer[[]*target]
+	aside   atomic.Int64 // until then it asked not to be used, in Unix nanoseconds: 503 with Retry-After (RFC 3261, 21.5.4)
+	suspect atomic.Int64 // until then others are tried first
+	heard   atomic.Int64 // when it last answered
+
+	mu       sync.Mutex
+	again    time.Time // when the name may be asked for again
+	looking  bool
+	waiting  []*outgoing // for the first answer
+	lookedUp error
+}
+
+// target is one address of a next hop, and how we look from there.
+type target struct {
+	addr   netip.AddrPort
+	udp    *net.UDPAddr
+	socket *udpSocket // to send from; nil: no listener fits
+	sentBy [2]string  // in Via, by UDP and by TCP
+}
+
+// targetsOf gives the addresses of a next hop. wait means that o was queued until its name is known, and is tried then.
+func (e *Endpoint) targetsOf(h *hop, o *outgoing) (targets []*target, wait bool) {
+	if p := h.targets.Load(); p != nil {
+		targets = *p
+	}
+	now := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.looking && now.After(h.again) {
+		h.looking = true
+		e.tasks.Go(func() { e.lookUp(h) })
+	}
+	if targets == nil && h.looking {
+		h.waiting = append(h.waiting, o)
+		return nil, true
+	}
+	if targets == nil {
+		o.fail(sms.Temporary, sms.CauseNotReady, fmt.Sprintf("no address of %s is known: %v", h.uri, h.lookedUp))
+	}
+	return targets, false
+}
+
+// lookUp asks for the addresses of a next hop and lets those go on that wait for them.
+func (e *Endpoint) lookUp(h *hop) {
+	ctx, cancel := context.WithTimeout(e.ctx, lookupTime)
+	defer cancel()
+	var addrs []netip.Addr
+	ip, err := netip.ParseAddr(h.host)
+	literal := err == nil
+	if literal {
+		addrs = []netip.Addr{ip}
+	} else {
+		addrs, err = e.lookup(ctx, "ip", h.host)
+	}
+	var targets []*target
+	for _, a := range addrs {
+		t, terr := e.targetAt(netip.AddrPortFrom(a.Unmap(), uint16(h.port)))
+		if terr != nil {
+			err = terr
+			continue
+		}
+		targets = append(targets, t)
+	}
+	if targets != nil {
+		h.targets.Store(&targets)
+	} else {
+		e.log.Warn("a next hop has no address", "next_hop", h.uri, "error", err)
+	}
+	h.mu.Lock()
+	h.looking, h.lookedUp = false, err
+	switch {
+	case targets == nil:
+		h.again = time.Now().Add(lookupFailed)
+	case literal:
+		h.again = time.Now().AddDate(100, 0, 0)
+	default:
+		h.again = time.Now().Add(lookupFresh)
+	}
+	waiting := h.waiting
+	h.waiting = nil
+	h.mu.Unlock()
+	for _, o := range waiting {
+		e.try(o)
+	}
+}
+
+// targetAt finds out which socket reaches an address and what our own is from there.
+func (e *Endpoint) targetAt(addr netip.AddrPort) (*target, error) {
+	t := &target{addr: addr, udp: net.UDPAddrFromAddrPort(addr)}
+	for _, s := range e.sockets {
+		local := s.local.Addr()
+		if local.Is4() == addr.Addr().Is4() || local.IsUnspecified() && local.Is6() {
+			t.socket = s
+			break
+		}
+	}
+	var local netip.Addr
+	if t.socket != nil {
+		local = t.socket.local.Addr()
+	}
+	if !local.IsValid() || local.IsUnspecified() {
+		conn, err := net.Dial("udp", addr.String()) // sends nothing: it asks the kernel for the route
+		if err != nil {
+			return nil, err
+		}
+		local = addrPort(conn.LocalAddr()).Addr()
+		_ = conn.Close()
+	}
+	port := uint16(0)
+	if t.socket != nil {
+		port = t.socket.local.Port()
+	}
+	t.sentBy[byUDP] = sentBy(local, port)
+	for _, l := range e.listeners {
+		port = addrPort(l.l.Addr()).Port()
+		break
+	}
+	t.sentBy[byTCP] = sentBy(local, port)
+	return t, nil
+}
+
+func sentBy(ip netip.Addr, port uint16) string {
+	if port == 0 {
+		return hostOf(ip.String())
+	}
+	return hostOf(ip.String()) + ":" + strconv.Itoa(int(port))
+}
+
+// pick is the next hop that o goes to: in the order of the configuration, those that lately did not answer last. Nil: none is
+// left.
+func (e *Endpoint) pick(o *outgoing, now time.Time) *hop {
+	for _, suspects := range [2]bool{false, true} {
+		for i, h := range e.hops {
+			n := now.UnixNano()
+			if o.tried&(1<<i) != 0 || n < h.aside.Load() || n < h.suspect.Load() != suspects {
+				continue
+			}
+			o.tried |= 1 << i
+			return h
+		}
+	}
+	return nil
+}
+
+// setAside obeys the Retry-After of a 503.
+func (h *hop) setAside(now time.Time, seconds int) {
+	h.aside.Store(now.Add(min(time.Duration(seconds)*time.Second, longestAside)).UnixNano())
+}

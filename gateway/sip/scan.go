@@ -1,0 +1,370 @@
+package sip
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+)
+
+// The bounds of a message's head.
+const (
+	maxHead   = 64 << 10 // octets of start line and header fields together
+	maxFields = 256      // header fields
+	cookie    = "z9hG4bK"
+)
+
+// message is a SIP message as the transport and transaction layers see it: slices of the octets that came, so that an answer
+// carries Via, From, To, Call-ID and CSeq exactly as the request had them, and a retransmission is known before it is parsed.
+// It is valid as long as those octets are, and is reused from message to message.
+type message struct {
+	raw  []byte
+	head int    // length of the head with its empty line
+	body []byte // cut to Content-Length
+
+	method, uri, version []byte // of a request
+	status               int    // of a response; 0: this is a request
+
+	vias       [][]byte // the values of the Via fields, top first
+	top        via
+	from, to   []byte
+	callID     []byte
+	cseq       []byte
+	seq        uint32
+	seqMethod  []byte
+	length     int    // Content-Length; -1: none given
+	retryAfter int    // seconds
+	fault      string // what is wrong with it, in the words of a 400's reason phrase; empty: nothing
+}
+
+// scan reads the head of b, unfolding its lines in place (RFC 3261, 7.3.1). It is false for what is no SIP message, or has no
+// Via to answer by. What else is wrong stands in fault: the reason phrase of a 400.
+func (m *message) scan(b []byte) bool {
+	*m = message{raw: b, vias: m.vias[:0], length: -1}
+	line, rest, ok := m.line(b)
+	if !ok || !m.startLine(line) {
+		return false
+	}
+	for n := 0; ; n++ {
+		if len(rest) == 0 {
+			m.fail("No Empty Line After The Header")
+			break
+		}
+		if line, rest, ok = m.line(rest); !ok {
+			m.fail("Header Line Without CRLF")
+			break
+		}
+		if len(line) == 0 {
+			break
+		}
+		if n == maxFields {
+			m.fail("Too Many Header Fields")
+			break
+		}
+		m.field(line)
+	}
+	m.head = len(b) - len(rest)
+	m.body = rest
+	if len(m.vias) == 0 || !m.top.parse(m.vias[0]) {
+		return false
+	}
+	m.check()
+	return true
+}
+
+// line takes one line off b, with the lines that continue it. The CRLF between them becomes two spaces.
+func (m *message) line(b []byte) (line, rest []byte, ok bool) {
+	from := 0
+	for {
+		i := bytes.IndexByte(b[from:], '\n')
+		if i < 0 {
+			return nil, nil, false
+		}
+		i += from
+		if i == 0 || b[i-1] != '\r' {
+			return nil, nil, false
+		}
+		line, rest = b[:i-1], b[i+1:]
+		if len(line) == 0 || len(rest) == 0 || rest[0] != ' ' && rest[0] != '\t' {
+			break
+		}
+		b[i-1], b[i] = ' ', ' '
+		from = i
+	}
+	if bytes.IndexByte(line, '\r') >= 0 || bytes.IndexByte(line, 0) >= 0 {
+		return nil, nil, false
+	}
+	return line, rest, true
+}
+
+var sipVersion = []byte("SIP/2.0")
+
+func (m *message) startLine(line []byte) bool {
+	first, after, ok := bytes.Cut(line, []byte(" "))
+	if !ok {
+		return false
+	}
+	if bytes.EqualFold(first, sipVersion) {
+		code, _, _ := bytes.Cut(after, []byte(" "))
+		n, err := strconv.Atoi(string(code))
+		m.status = n
+		return err == nil && n >= 100 && n <= 699
+	}
+	i := bytes.LastIndexByte(after, ' ')
+	if i < 0 || len(first) == 0 {
+		return false
+	}
+	m.method, m.uri, m.version = first, after[:i], after[i+1:]
+	if len(m.version) < 4 || !bytes.EqualFold(m.version[:4], sipVersion[:4]) {
+		return false
+	}
+	if !isToken(m.method) {
+		m.fail("Bad Method")
+	}
+	if len(m.uri) == 0 || bytes.ContainsAny(m.uri, " \t<>\"") {
+		m.fail("Bad Request-URI")
+	}
+	return true
+}
+
+func (m *message) field(line []byte) {
+	i := bytes.IndexByte(line, ':')
+	if i < 0 {
+		m.fail("Header Field Without Colon")
+		return
+	}
+	name, value := bytes.TrimRight(line[:i], " \t"), bytes.TrimSpace(line[i+1:])
+	switch {
+	case isName(name, "via", 'v'):
+		m.vias = append(m.vias, value)
+	case isName(name, "from", 'f'):
+		m.once(&m.from, value)
+	case isName(name, "to", 't'):
+		m.once(&m.to, value)
+	case isName(name, "call-id", 'i'):
+		m.once(&m.callID, value)
+	case isName(name, "cseq", 0):
+		m.once(&m.cseq, value)
+	case isName(name, "content-length", 'l'):
+		n, err := strconv.ParseUint(string(value), 10, 31)
+		if err != nil || m.length >= 0 && m.length != int(n) {
+			m.fail("Bad Content-Length")
+			m.length = -1
+			return
+		}
+		m.length = int(n)
+	case isName(name, "retry-after", 0):
+		digits := value
+		for i, c := range value {
+			if c < '0' || c > '9' {
+				digits = value[:i]
+				break
+			}
+		}
+		m.retryAfter, _ = strconv.Atoi(string(digits))
+	}
+}
+
+// isName compares a field's name with its long form, given in lower case, and its compact form (RFC 3261, 7.3.3).
+func isName(name []byte, long string, compact byte) bool {
+	if len(name) == 1 {
+		return name[0]|0x20 == compact && compact != 0
+	}
+	if len(name) != len(long) {
+		return false
+	}
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != long[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *message) once(field *[]byte, value []byte) {
+	if *field != nil {
+		m.fail("Header Field Given Twice")
+		return
+	}
+	*field = value
+}
+
+// fail keeps the first thing that is wrong.
+func (m *message) fail(reason string) {
+	if m.fault == "" {
+		m.fault = reason
+	}
+}
+
+// check looks at what every message must have (RFC 3261, 8.1.1) and cuts the body to size (18.3).
+func (m *message) check() {
+	for _, f := range []struct {
+		value  []byte
+		reason string
+	}{{m.from, "Missing From"}, {m.to, "Missing To"}, {m.callID, "Missing Call-ID"}, {m.cseq, "Missing CSeq"}} {
+		if len(f.value) == 0 {
+			m.fail(f.reason)
+			return
+		}
+	}
+	digits, method, _ := bytes.Cut(m.cseq, []byte(" "))
+	seq, err := strconv.ParseUint(string(digits), 10, 31) // RFC 3261, 8.1.1.5
+	m.seq, m.seqMethod = uint32(seq), bytes.TrimSpace(method)
+	if err != nil || m.status == 0 && !bytes.Equal(m.seqMethod, m.method) {
+		m.fail("Bad CSeq")
+	}
+	if m.length > len(m.body) {
+		m.fail("Body Shorter Than Content-Length")
+	} else if m.length >= 0 {
+		m.body = m.body[:m.length]
+	}
+}
+
+// via is the topmost Via of a message, taken apart (RFC 3261, 20.42).
+type via struct {
+	head   []byte // sent-protocol and sent-by
+	params []byte // from the first ';'
+	rest   []byte // what follows in the same field, from the ','
+	host   []byte // of sent-by; an IPv6 address without brackets
+	port   int    // of sent-by; 0: none
+	branch []byte
+	rport  bool
+}
+
+func (v *via) parse(b []byte) bool {
+	*v = via{}
+	// sent-protocol LWS sent-by; spaces may stand around the slashes.
+	at := 0
+	for range 2 {
+		i := bytes.IndexByte(b[at:], '/')
+		if i < 0 {
+			return false
+		}
+		at += i + 1
+	}
+	after := bytes.TrimLeft(b[at:], " \t")
+	i := bytes.IndexAny(after, " \t")
+	if i < 0 {
+		return false
+	}
+	at = len(b) - len(bytes.TrimLeft(after[i:], " \t"))
+	end, quoted := len(b), false
+	for i, c := range b[at:] {
+		if c == '"' {
+			quoted = !quoted
+		} else if c == ',' && !quoted {
+			end = at + i
+			break
+		}
+	}
+	v.rest = b[end:]
+	b = b[:end]
+	if i := bytes.IndexByte(b[at:], ';'); i >= 0 {
+		v.head, v.params = b[:at+i], b[at+i:]
+	} else {
+		v.head = b
+	}
+	if !v.sentBy(bytes.TrimSpace(v.head[at:])) {
+		return false
+	}
+	for name, value := range params(v.params) {
+		switch {
+		case isName(name, "branch", 0):
+			v.branch = value
+		case isName(name, "rport", 0):
+			v.rport = true
+		}
+	}
+	return true
+}
+
+func (v *via) sentBy(b []byte) bool {
+	var port []byte
+	if len(b) > 0 && b[0] == '[' {
+		i := bytes.IndexByte(b, ']')
+		if i < 0 {
+			return false
+		}
+		v.host, port = b[1:i], bytes.TrimSpace(b[i+1:])
+		if len(port) > 0 && port[0] != ':' {
+			return false
+		}
+		port = bytes.TrimPrefix(port, []byte(":"))
+	} else {
+		v.host, port, _ = bytes.Cut(b, []byte(":"))
+		v.host = bytes.TrimSpace(v.host)
+	}
+	if len(v.host) == 0 {
+		return false
+	}
+	if port = bytes.TrimSpace(port); len(port) > 0 {
+		n, err := strconv.ParseUint(string(port), 10, 16)
+		if err != nil {
+			return false
+		}
+		v.port = int(n)
+	}
+	return true
+}
+
+// params walks over `;name=value;name` and minds quoted values. A value keeps its quotes.
+func params(b []byte) func(yield func(name, value []byte) bool) {
+	return func(yield func(name, value []byte) bool) {
+		for len(b) > 0 {
+			b = b[1:] // the ';'
+			end, quoted := len(b), false
+			for i := 0; i < len(b); i++ {
+				if c := b[i]; c == '\\' && quoted {
+					i++
+				} else if c == '"' {
+					quoted = !quoted
+				} else if c == ';' && !quoted {
+					end = i
+					break
+				}
+			}
+			name, value, _ := bytes.Cut(b[:end], []byte("="))
+			if !yield(bytes.TrimSpace(name), bytes.TrimSpace(value)) {
+				return
+			}
+			b = b[end:]
+		}
+	}
+}
+
+// tag is the tag parameter of a From or To value, nil where it has none.
+func tag(value []byte) []byte {
+	quoted, inURI := false, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '<':
+			inURI = true
+		case c == '>':
+			inURI = false
+		case c == ';' && !inURI:
+			for name, v := range params(value[i:]) {
+				if isName(name, "tag", 0) {
+					return v
+				}
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+func isToken(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?={}", c) >= 0 {
+			return false
+		}
+	}
+	return len(b) > 0
+}

@@ -1,0 +1,348 @@
+package sip
+
+import (
+	"bytes"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"sipsmpp/gateway/sms"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// busyRetryAfter is what a request is told that finds too many in progress, in seconds.
+const busyRetryAfter = 2
+
+// Handler takes what comes in.
+type Handler interface {
+	// Message is a MESSAGE that came in, decoded; its ID is not set. It must not block. answer must be called exactly once, from
+	// any goroutine, also before Message returns, with the final response code (200 to 699) and, where that is not 0, the time
+	// after which the sender may try again.
+	Message(m *sms.Message, answer func(code int, retryAfter time.Duration))
+}
+
+// inbox is what one reader reuses from message to message.
+type inbox struct {
+	m       message
+	scratch []byte
+}
+
+// refusal is an answer that needs no state: each retransmission is refused in the same words.
+type refusal struct {
+	code       int
+	reason     string // empty: the standard phrase
+	header     string // further fields, each with its CRLF
+	retryAfter int
+}
+
+var parser = sip.NewParser()
+
+// received is the way in for whatever a socket took: b is one message. It is done with b when it returns.
+func (e *Endpoint) received(in *inbox, b []byte, from origin) {
+	if !in.m.scan(b) {
+		e.count.malformed.Add(1)
+		return
+	}
+	if in.m.status > 0 {
+		e.response(&in.m)
+		return
+	}
+	e.request(in, from)
+}
+
+func (e *Endpoint) request(in *inbox, from origin) {
+	m := &in.m
+	e.count.requests.Add(1)
+	if string(m.method) == "ACK" {
+		return // of an INVITE that we refused; nothing answers an ACK
+	}
+	now := time.Now()
+	key, transaction, scratch := e.answered.key(m, in.scratch)
+	in.scratch = scratch
+	if r := e.screen(m, from); r.code != 0 {
+		e.refuse(m, from, key, r)
+		return
+	}
+	if what, a := e.answered.look(key, transaction, now); what != isNew {
+		e.again(m, from, key, what, a)
+		return
+	}
+	if e.draining.Load() || int(e.inProgress.Load()) >= e.cfg.MaxInProgress {
+		e.count.overload.Add(1)
+		e.refuse(m, from, key, refusal{code: 503, retryAfter: busyRetryAfter})
+		return
+	}
+	if string(m.method) == "OPTIONS" {
+		e.refuse(m, from, key, e.options(m))
+		return
+	}
+	msg, r := e.decode(m, from, now)
+	if r.code != 0 {
+		e.refuse(m, from, key, r)
+		return
+	}
+	// Another reader may have had the same request meanwhile.
+	if what, a := e.answered.begin(key, transaction, now); what != isNew {
+		e.again(m, from, key, what, a)
+		return
+	}
+	echo := newPacket()
+	echo.addr = destination(&m.top, from)
+	echo.b = appendEcho(echo.b, m, from, toTag(key))
+	x := &exchange{e: e, by: from.by, echo: echo, key: key, transaction: transaction}
+	e.inProgress.Add(1)
+	e.hold()
+	e.handler.Message(msg, x.answer)
+}
+
+// again answers a request that is not new.
+func (e *Endpoint) again(m *message, from origin, key requestKey, what known, a answer) {
+	switch what {
+	case isWorkedOn:
+		e.count.retransmissions.Add(1)
+	case isAnswered:
+		e.count.retransmissions.Add(1)
+		e.write(m, from, key, refusal{code: int(a.code), retryAfter: int(a.retryAfter)})
+	case isMerged:
+		e.count.merged.Add(1)
+		e.write(m, from, key, refusal{code: 482})
+	}
+}
+
+// toTag is the same for all retransmissions of a request.
+func toTag(key requestKey) uint64 { return key[0] ^ key[1] }
+
+// refuse answers without keeping anything.
+func (e *Endpoint) refuse(m *message, from origin, key requestKey, r refusal) {
+	if r.code >= 300 {
+		e.count.refused.Add(1)
+	}
+	e.write(m, from, key, r)
+}
+
+func (e *Endpoint) write(m *message, from origin, key requestKey, r refusal) {
+	p := newPacket()
+	p.addr = destination(&m.top, from)
+	p.b = appendStatusLine(p.b, r.code, r.reason)
+	p.b = appendEcho(p.b, m, from, toTag(key))
+	p.b = appendEnd(p.b, r.code, r.retryAfter, r.header)
+	from.by.send(p)
+}
+
+// refuseHead answers a message of which a stream gave the head alone.
+func (e *Endpoint) refuseHead(in *inbox, fr frame, from origin) {
+	if !in.m.scan(fr.octets) || in.m.status > 0 || string(in.m.method) == "ACK" {
+		return
+	}
+	e.count.requests.Add(1)
+	key, _, scratch := e.answered.key(&in.m, in.scratch)
+	in.scratch = scratch
+	r := refusal{code: fr.code, reason: fr.reason}
+	if !from.trusted {
+		r = refusal{code: 403}
+	}
+	e.refuse(&in.m, from, key, r)
+}
+
+// exchange is a request that was handed over and is not answered yet.
+type exchange struct {
+	e           *Endpoint
+	by          carrier
+	echo        *packet // what the answer takes from the request, and where it goes
+	key         requestKey
+	transaction uint64
+	answered    atomic.Bool
+}
+
+func (x *exchange) answer(code int, retryAfter time.Duration) {
+	if !x.answered.CompareAndSwap(false, true) {
+		x.e.log.Error("a request was answered twice; the second answer is dropped", "status", code)
+		return
+	}
+	if code < 200 || code > 699 {
+		x.e.log.Error("no final response code; 500 is sent", "status", code)
+		code = 500
+	}
+	seconds := int(min(math.MaxUint16, (retryAfter+time.Second-1)/time.Second))
+	if code < 300 {
+		x.e.count.answered.Add(1)
+	} else {
+		x.e.count.refused.Add(1)
+	}
+	x.e.answered.finish(x.key, answer{transaction: x.transaction, code: uint16(code), retryAfter: uint16(seconds)})
+	p := newPacket()
+	p.addr = x.echo.addr
+	p.b = appendStatusLine(p.b, code, "")
+	p.b = append(p.b, x.echo.b...)
+	p.b = appendEnd(p.b, code, seconds, "")
+	x.echo.free()
+	x.by.send(p)
+	x.e.inProgress.Add(-1)
+	x.e.release()
+}
+
+// known methods that we do not support (RFC 3261, 8.2.1), as far as registered with IANA.
+var otherMethods = map[string]bool{
+	"INVITE": true, "BYE": true, "REGISTER": true, "SUBSCRIBE": true, "NOTIFY": true, "REFER": true, "INFO": true,
+	"PRACK": true, "UPDATE": true, "PUBLISH": true,
+}
+
+// screen is what the header as it was scanned decides: the order is that of RFC 3261, 8.2.
+func (e *Endpoint) screen(m *message, from origin) refusal {
+	switch {
+	case !from.trusted:
+		return refusal{code: 403}
+	case m.fault != "":
+		return refusal{code: 400, reason: m.fault}
+	case !bytes.EqualFold(m.version, sipVersion):
+		return refusal{code: 505}
+	}
+	switch method := string(m.method); {
+	case method == "MESSAGE", method == "OPTIONS":
+		return refusal{}
+	case method == "CANCEL":
+		return refusal{code: 481} // there is never a transaction to cancel (RFC 3261, 9.2)
+	case !otherMethods[method]:
+		return refusal{code: 501}
+	case method == "BYE", tag(m.to) != nil && method != "INVITE":
+		return refusal{code: 481} // there are no dialogs (RFC 3261, 12.2.2 and 15.1.2)
+	default:
+		return refusal{code: 405}
+	}
+}
+
+// options is the answer to an OPTIONS: what we can do (RFC 3261, 11.2).
+func (e *Endpoint) options(m *message) refusal {
+	req, r := parseRequest(m)
+	if r.code == 0 {
+		r = required(req)
+	}
+	if r.code != 0 {
+		return r
+	}
+	return refusal{code: 200, header: allow + accept + "Accept-Encoding: identity\r\nSupported:\r\n"}
+}
+
+func parseRequest(m *message) (*sip.Request, refusal) {
+	parsed, _, err := parser.ParseHeaders(m.raw[:m.head], false)
+	req, ok := parsed.(*sip.Request)
+	if err != nil || !ok {
+		return nil, refusal{code: 400, reason: "Header Does Not Parse"}
+	}
+	switch req.Recipient.Scheme {
+	case "sip", "sips", "tel":
+	default:
+		return nil, refusal{code: 416}
+	}
+	return req, refusal{}
+}
+
+// required refuses every extension that must be understood: none is (RFC 3261, 8.2.2.3).
+func required(req *sip.Request) refusal {
+	var unsupported []string
+	for _, h := range req.Headers() {
+		if strings.EqualFold(h.Name(), "Require") && h.Value() != "" {
+			unsupported = append(unsupported, h.Value())
+		}
+	}
+	if unsupported == nil {
+		return refusal{}
+	}
+	return refusal{code: 420, header: "Unsupported: " + strings.Join(unsupported, ", ") + "\r\n"}
+}
+
+// decode makes a message of a MESSAGE (RFC 3428, 7).
+func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message, refusal) {
+	req, r := parseRequest(m)
+	if r.code != 0 {
+		return nil, r
+	}
+	if h := req.MaxForwards(); h != nil && h.Val() == 0 {
+		return nil, refusal{code: 483} // we hand it on, so it is one hop more (RFC 3261, 16.3)
+	}
+	if r := required(req); r.code != 0 {
+		return nil, r
+	}
+	if len(m.body) > e.cfg.MaxBody {
+		return nil, refusal{code: 413}
+	}
+	sender := req.From()
+	if sender == nil {
+		return nil, refusal{code: 400, reason: "Bad From"}
+	}
+	msg := &sms.Message{
+		Ref:      string(m.callID),
+		Ingress:  sms.SIP,
+		Peer:     from.peer(),
+		From:     addressOf(&sender.Address),
+		To:       addressOf(&req.Recipient),
+		Received: now,
+	}
+	var contentType, encoding, expires, date string
+	asserted := false
+	for _, h := range req.Headers() {
+		switch name := h.Name(); {
+		case strings.EqualFold(name, "Content-Type"):
+			contentType = h.Value()
+		case strings.EqualFold(name, "Content-Encoding"), strings.EqualFold(name, "e"):
+			encoding = h.Value()
+		case strings.EqualFold(name, "Expires"):
+			expires = h.Value()
+		case strings.EqualFold(name, "Date"):
+			date = h.Value()
+		case strings.EqualFold(name, "P-Asserted-Identity"):
+			// Only who is trusted comes this far (RFC 3325, 9.1). It is the first of at most two that counts.
+			var uri sip.Uri
+			if _, err := sip.ParseAddressValue(h.Value(), &uri, nil); err == nil && !asserted {
+				msg.From, asserted = addressOf(&uri), true
+			}
+		}
+	}
+	if expires != "" {
+		msg.Expires = expiry(expires, date, now)
+	}
+	if encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, refusal{code: 415, header: "Accept-Encoding: identity\r\n"}
+	}
+	switch {
+	case contentType == "" && len(m.body) == 0:
+	case contentType == "":
+		return nil, refusal{code: 400, reason: "Missing Content-Type"} // RFC 3261, 7.4.1
+	default:
+		text, ok := decodeText(contentType, m.body)
+		if !ok {
+			return nil, refusal{code: 415}
+		}
+		msg.Text = text
+	}
+	return msg, refusal{}
+}
+
+// expiry is when a message expires: Expires after Date where it has a Date, else after it came (RFC 3428, 4). A Date in the
+// future is a clock that goes wrong, and does not count.
+func expiry(expires, date string, now time.Time) time.Time {
+	seconds, err := strconv.ParseUint(expires, 10, 32)
+	if err != nil {
+		return time.Time{}
+	}
+	from := now
+	if sent, err := time.Parse(dateFormat, date); err == nil && sent.Before(now) {
+		from = sent
+	}
+	return from.Add(time.Duration(seconds) * time.Second)
+}
+
+// dateFormat is a SIP-date: GMT and nothing else (RFC 3261, 20.17).
+const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// hostOf is an address as a host part: an IPv6 one in brackets.
+func hostOf(host string) string {
+	if ip := net.ParseIP(host); ip != nil && strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}

@@ -1,0 +1,191 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/ipv4"
+)
+
+const (
+	batchSize    = 32       // datagrams taken or sent in one system call
+	datagramSize = 64 << 10 // the largest there is
+	sendQueue    = 8192     // datagrams that wait to leave a socket
+	socketBuffer = 8 << 20  // asked of the kernel, which may give less
+)
+
+// batchConn is a UDP socket that takes and sends many datagrams at once: ipv4.PacketConn, which serves IPv6 sockets as well.
+type batchConn interface {
+	ReadBatch(ms []ipv4.Message, flags int) (int, error)
+	WriteBatch(ms []ipv4.Message, flags int) (int, error)
+	LocalAddr() net.Addr
+	Close() error
+}
+
+// udpSocket is one listener. One goroutine reads it, one writes.
+type udpSocket struct {
+	e       *Endpoint
+	conn    batchConn
+	local   netip.AddrPort
+	out     chan *packet
+	closing chan struct{} // what is queued leaves, then it is closed
+
+	errors sync.Mutex // guards the reading of the kernel's error queue
+}
+
+func listenUDP(address string) (*ipv4.PacketConn, error) {
+	network := "udp"
+	if ap, err := netip.ParseAddrPort(address); err == nil && ap.Addr().Is4() {
+		network = "udp4"
+	}
+	laddr, err := net.ResolveUDPAddr(network, address)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.ListenUDP(network, laddr)
+	if err != nil {
+		return nil, err
+	}
+	// The kernel caps both at its own limits; a smaller buffer works, only worse.
+	_ = conn.SetReadBuffer(socketBuffer)
+	_ = conn.SetWriteBuffer(socketBuffer)
+	if err := tellRefusals(conn); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("cannot ask for ICMP errors: %w", err)
+	}
+	return ipv4.NewPacketConn(conn), nil
+}
+
+func newUDPSocket(e *Endpoint, conn batchConn) *udpSocket {
+	return &udpSocket{
+		e: e, conn: conn, local: addrPort(conn.LocalAddr()),
+		out: make(chan *packet, sendQueue), closing: make(chan struct{}),
+	}
+}
+
+func (s *udpSocket) network() string { return "udp" }
+
+func (s *udpSocket) end() { close(s.closing) }
+
+// send queues p. Beyond the queue it is dropped, as the network would: who waits for it asks again.
+func (s *udpSocket) send(p *packet) {
+	select {
+	case s.out <- p:
+	default:
+		s.e.count.dropped.Add(1)
+		p.free()
+	}
+}
+
+// read takes datagrams until the socket is closed.
+func (s *udpSocket) read() {
+	ms := make([]ipv4.Message, batchSize)
+	for i := range ms {
+		ms[i].Buffers = [][]byte{make([]byte, datagramSize)}
+	}
+	var in inbox
+	for {
+		n, err := s.conn.ReadBatch(ms, 0)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// An ICMP error shows up as an error of the next call. Any other must not end the listener, nor spin.
+			if !s.readRefusals() {
+				s.e.log.Warn("reading failed; going on", "listener", s.name(), "error", err)
+				time.Sleep(10 * time.Millisecond)
+			}
+			continue
+		}
+		for i := range ms[:max(n, 0)] {
+			if addr, ok := ms[i].Addr.(*net.UDPAddr); ok {
+				s.datagram(&in, ms[i].Buffers[0][:ms[i].N], addr)
+			}
+		}
+	}
+}
+
+func (s *udpSocket) datagram(in *inbox, b []byte, addr *net.UDPAddr) {
+	from := addrPort(addr)
+	s.e.received(in, b, origin{by: s, addr: addr, from: from, trusted: s.e.trusts(from.Addr())})
+}
+
+// write sends what is queued, as much in one call as there is, until closing; then the rest, and closes the socket.
+func (s *udpSocket) write() {
+	batch := make([]*packet, 0, batchSize)
+	ms := make([]ipv4.Message, batchSize)
+	for i := range ms {
+		ms[i].Buffers = make([][]byte, 1)
+	}
+	for closing := false; ; {
+		batch = batch[:0]
+		if !closing {
+			select {
+			case p := <-s.out:
+				batch = append(batch, p)
+			case <-s.closing:
+				closing = true
+			}
+		}
+	gather:
+		for len(batch) < batchSize {
+			select {
+			case p := <-s.out:
+				batch = append(batch, p)
+			default:
+				break gather
+			}
+		}
+		if len(batch) == 0 {
+			_ = s.conn.Close()
+			return
+		}
+		for i, p := range batch {
+			ms[i].Buffers[0], ms[i].Addr = p.b, p.addr
+		}
+		s.flush(batch, ms[:len(batch)])
+	}
+}
+
+func (s *udpSocket) flush(batch []*packet, ms []ipv4.Message) {
+	for sent, again := 0, false; sent < len(ms); {
+		n, err := s.conn.WriteBatch(ms[sent:], 0)
+		switch {
+		case err == nil && n > 0:
+			sent, again = sent+n, false
+		case errors.Is(err, syscall.ECONNREFUSED) && !again:
+			// The error of an earlier datagram; this one was not tried.
+			s.readRefusals()
+			again = true
+		default:
+			s.e.count.dropped.Add(1)
+			if batch[sent].branch != 0 {
+				s.e.unsent(batch[sent].branch, err)
+			}
+			sent, again = sent+1, false
+		}
+	}
+	for i, p := range batch {
+		ms[i].Buffers[0], ms[i].Addr = nil, nil
+		p.free()
+	}
+}
+
+func (s *udpSocket) name() string { return "udp:" + s.local.String() }
+
+// addrPort is a socket's address, an IPv4 address as such also where the socket is an IPv6 one.
+func addrPort(a net.Addr) netip.AddrPort {
+	var ap netip.AddrPort
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		ap = a.AddrPort()
+	case *net.TCPAddr:
+		ap = a.AddrPort()
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
