@@ -151,7 +151,7 @@ func (b *batch) writeReported(ctx context.Context, tx *sql.Tx, ids []sms.ID, mes
 		state segmentState
 	}
 	segments, whole := map[group][]sms.ID{}, map[segmentState][]sms.ID{}
-	for _, id := range ids { // in the order of the queue, so that statements lock in one
+	for _, id := range ids {
 		m := messages[id]
 		for _, s := range m.segments {
 			if s.changed {

@@ -81,7 +81,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*DB, error) {
 	}
 	src, err := parseURL(url)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("db: %w", err)
 	}
 	db, err := src.open()
 	if err != nil {
@@ -106,7 +106,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*DB, error) {
 func Check(ctx context.Context, url string) ([]sms.Fault, error) {
 	src, err := parseURL(url)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("db: %w", err)
 	}
 	if absent, err := src.absent(); err != nil || absent {
 		return nil, err
@@ -134,6 +134,14 @@ func (db *DB) ready(ctx context.Context, schema func(context.Context) error) err
 		return fmt.Errorf("cannot open the %s database: %w", db.dialect.name, err)
 	}
 	return schema(ctx)
+}
+
+// Ping says whether the database can be reached now.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.read.PingContext(ctx); err != nil {
+		return fmt.Errorf("db: %w", err)
+	}
+	return nil
 }
 
 // Close commits what is queued, calls what is still owed, and closes the database. Later calls get ErrClosed.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	neturl "net/url"
@@ -161,34 +160,3 @@ func find(t testing.TB, db *DB, leg sms.Leg, keys ...string) []Match {
 	return found
 }
 
-func TestSmoke(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
-		db := open(t, url)
-		m := message("hi")
-		insert(t, db, sent(m, "acme", "A1", "A2"))
-		found := find(t, db, sms.Connection("acme"), "a2", "x")
-		if len(found) != 1 || found[0].ID != m.ID || found[0].Part != 2 || len(found[0].Segments) != 2 {
-			t.Fatalf("%+v", found)
-		}
-		r := report(t, db, SegmentReport{ID: m.ID, Part: 2, State: sms.StateDelivered})
-		if r.Complete {
-			t.Fatal("complete")
-		}
-		r = report(t, db, SegmentReport{ID: m.ID, Part: 1, State: sms.StateExpired, Error: "003", DoneTime: received()})
-		if !r.Complete || r.State != sms.StateExpired {
-			t.Fatalf("%+v", r)
-		}
-		rec, err := db.Message(t.Context(), m.ID)
-		if err != nil || rec.State != RecordReported || rec.Message.Text != "hi" {
-			t.Fatalf("%+v %v", rec, err)
-		}
-		c := NewConnection("acme", "smsc.example", 2775)
-		if err := db.PutConnection(context.Background(), c); err != nil {
-			t.Fatal(err)
-		}
-		good, faults, err := db.Connections(t.Context())
-		if err != nil || len(faults) > 0 || len(good) != 1 || good[0] != c {
-			t.Fatalf("%#v %v %v", good, faults, err)
-		}
-	})
-}

@@ -30,26 +30,32 @@ type source struct {
 
 const wantURL = "want sqlite:PATH, mysql://user:password@host/name or postgres://user:password@host/name"
 
+// CheckURL says what is wrong with a database's URL, without reaching the database.
+func CheckURL(url string) error {
+	_, err := parseURL(url)
+	return err
+}
+
 func parseURL(raw string) (*source, error) {
 	scheme, rest, ok := strings.Cut(raw, ":")
 	if !ok {
-		return nil, errors.New("db: no database is named: " + wantURL)
+		return nil, errors.New("no database is named: " + wantURL)
 	}
 	switch scheme {
 	case "sqlite":
 		return parseSQLite(rest)
 	case "mysql", "mariadb", "postgres", "postgresql":
 	default:
-		return nil, fmt.Errorf("db: %q is no kind of database that is known: %s", scheme, wantURL)
+		return nil, fmt.Errorf("%q is no kind of database that is known: %s", scheme, wantURL)
 	}
 	u, err := neturl.Parse(raw)
 	if err != nil || u.Opaque != "" {
 		// What net/url says quotes the URL, and with it the password.
-		return nil, fmt.Errorf("db: the %s URL cannot be read: %s, with special characters in user and password "+
+		return nil, fmt.Errorf("the %s URL cannot be read: %s, with special characters in user and password "+
 			"percent-encoded (%%40 is @, %%2F is /, %%3A is :)", scheme, wantURL)
 	}
 	if strings.Trim(u.Path, "/") == "" {
-		return nil, fmt.Errorf("db: the %s URL names no database: %s", scheme, wantURL)
+		return nil, fmt.Errorf("the %s URL names no database: %s", scheme, wantURL)
 	}
 	if scheme == "mysql" || scheme == "mariadb" {
 		return parseMySQL(u)
@@ -65,9 +71,9 @@ func parseSQLite(path string) (*source, error) {
 	dsn := ":memory:"
 	switch {
 	case path == "":
-		return nil, errors.New("db: sqlite: names no file: want sqlite:PATH")
+		return nil, errors.New("sqlite: names no file: want sqlite:PATH")
 	case strings.ContainsAny(path, "?#"):
-		return nil, errors.New("db: sqlite: takes a path alone, without ? or #")
+		return nil, errors.New("sqlite: takes a path alone, without ? or #")
 	case path == ":memory:":
 		s.shared = true
 	default:
@@ -108,7 +114,7 @@ func parseMySQL(u *neturl.URL) (*source, error) {
 		case "tls":
 			cfg.TLSConfig = value
 		default:
-			return nil, fmt.Errorf("db: mysql: unknown option %q: want socket=PATH or tls=true|skip-verify|preferred", key)
+			return nil, fmt.Errorf("mysql: unknown option %q: want socket=PATH or tls=true|skip-verify|preferred", key)
 		}
 	}
 	cfg.ParseTime, cfg.Loc = true, time.UTC
@@ -118,7 +124,7 @@ func parseMySQL(u *neturl.URL) (*source, error) {
 	cfg.MaxAllowedPacket = 0     // the server's own
 	cfg.Logger = &mysql.NopLogger{}
 	if err := cfg.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
-		return nil, fmt.Errorf("db: mysql: %w", err)
+		return nil, fmt.Errorf("mysql: %w", err)
 	}
 	s := &source{dialect: mysqlDialect, password: cfg.Passwd}
 	s.pool = func(writer bool) (*sql.DB, error) {
@@ -136,7 +142,7 @@ func parsePostgres(raw string, u *neturl.URL) (*source, error) {
 	s.password, _ = u.User.Password()
 	cfg, err := pgx.ParseConfig(raw)
 	if err != nil {
-		return nil, s.fault(fmt.Errorf("postgres: %w", err))
+		return nil, s.redact(fmt.Errorf("postgres: %w", err))
 	}
 	s.password = cfg.Password
 	if cfg.ConnectTimeout == 0 {
@@ -202,18 +208,20 @@ func (s *source) absent() (bool, error) {
 	return true, nil
 }
 
-// fault gives an error of this database its "db: ", and takes out the password should a driver have quoted it.
+// fault gives an error of this database its "db: ", without the password.
 func (s *source) fault(err error) error {
-	if err == nil {
-		return nil
-	}
-	if s.password != "" && strings.Contains(err.Error(), s.password) {
-		return errors.New("db: " + strings.ReplaceAll(err.Error(), s.password, "***"))
-	}
-	if strings.HasPrefix(err.Error(), "db: ") {
+	if err = s.redact(err); err == nil || strings.HasPrefix(err.Error(), "db: ") {
 		return err
 	}
 	return fmt.Errorf("db: %w", err)
+}
+
+// redact takes out the password should a driver have quoted it.
+func (s *source) redact(err error) error {
+	if err != nil && s.password != "" && strings.Contains(err.Error(), s.password) {
+		return errors.New(strings.ReplaceAll(err.Error(), s.password, "***"))
+	}
+	return err
 }
 
 func orElse(s, otherwise string) string {
