@@ -61,25 +61,46 @@ func septet(r rune) uint8 {
 	return noSeptet
 }
 
+// plainRun finds the end of the characters from s[i] on that are the same in GSM as in UTF-8, most of most texts.
+func plainRun(s string, i int) int {
+	for i < len(s) && gsmPlain[s[i]] {
+		i++
+	}
+	return i
+}
+
 // gsmSize counts the septets of s. Where s has a character that GSM has not, bad is the first and ok is false.
 func gsmSize(s string) (n int, bad rune, ok bool) {
-	for _, r := range s {
-		c := septet(r)
-		if c&extension == 0 {
-			n++
+	for i := 0; i < len(s); {
+		if end := plainRun(s, i); end > i {
+			n += end - i
+			i = end
 			continue
 		}
-		if c == noSeptet {
+		r, width := utf8.DecodeRuneInString(s[i:])
+		i += width
+		switch c := septet(r); {
+		case c == noSeptet:
 			return 0, r, false
+		case c&extension != 0:
+			n += 2
+		default:
+			n++
 		}
-		n += 2
 	}
 	return n, 0, true
 }
 
 // appendGSM appends s, which gsmSize found good, one septet an octet.
 func appendGSM(dst []byte, s string) []byte {
-	for _, r := range s {
+	for i := 0; i < len(s); {
+		if end := plainRun(s, i); end > i {
+			dst = append(dst, s[i:end]...)
+			i = end
+			continue
+		}
+		r, width := utf8.DecodeRuneInString(s[i:])
+		i += width
 		c := septet(r)
 		if c&extension != 0 {
 			dst = append(dst, esc)
@@ -209,6 +230,8 @@ var nationalTables = sync.OnceValue(func() *nationals {
 		n.locking[language] = tableOfDecoder(charset.NewDecoder(language))
 		n.single[language] = tableOfDecoder(charset.NewExtDecoder(language))
 	}
+	// The library has the Bengali signs (U+0981 to 0983) where Devanagari's belong (3GPP TS 23.038, A.3.6).
+	copy(n.locking[charset.Hindi][:], []rune{0x0901, 0x0902, 0x0903})
 	return &n
 })
 

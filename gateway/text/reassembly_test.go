@@ -1,0 +1,306 @@
+package text
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sipsmpp/gateway/sms"
+)
+
+var start = time.Date(2025, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// part makes part seq of total with the octets s, in GSM, one second of arrival after another.
+func part(ref uint16, total, seq uint8, s string) *sms.Message {
+	return &sms.Message{
+		ID:       sms.ID{byte(ref), seq, 1},
+		Ingress:  sms.Connection("acme"),
+		From:     sms.ParseAddress("+491701234567"),
+		To:       sms.ParseAddress("4711"),
+		Data:     []byte(s),
+		Alphabet: sms.AlphabetGSM7,
+		Part:     sms.Part{Ref: ref, Total: total, Seq: seq},
+		Received: start,
+	}
+}
+
+// add adds a part and wants the text of a whole message, or none where want is empty.
+func add(t *testing.T, r *Reassembler, m *sms.Message, want string, wantDup bool) *sms.Message {
+	t.Helper()
+	whole, dup, err := r.Add(m)
+	if err != nil || dup != wantDup || (whole != nil) != (want != "") || whole != nil && whole.Text != want {
+		t.Fatalf("part %+v: %+v, %v, %v; want %q, %v", m.Part, whole, dup, err, want, wantDup)
+	}
+	return whole
+}
+
+func TestReassembler(t *testing.T) {
+	r := NewReassembler(Limits{})
+	one, two, three := part(7, 3, 1, "one "), part(7, 3, 2, "two "), part(7, 3, 3, "three")
+	one.TLVs = []sms.TLV{{Tag: 0x1400, Value: []byte{1}}}
+	one.Received, two.Received, three.Received = start.Add(time.Second), start, start.Add(2*time.Second)
+	two.Receipt = sms.ReceiptFinal
+	add(t, r, two, "", false)
+	add(t, r, three, "", false)
+	add(t, r, two, "", true)
+	whole := add(t, r, one, "one two three", false)
+	if !whole.ID.IsZero() || whole.Part.IsSet() || whole.Segments != 3 || whole.Incomplete || !whole.Received.Equal(start) ||
+		whole.Data != nil || len(whole.TLVs) != 1 || whole.Receipt != sms.ReceiptFinal || whole.From != one.From || whole.Ingress != one.Ingress {
+		t.Errorf("assembled: %+v", whole)
+	}
+	// The delivery failed: the peer sends the last part again.
+	if again := add(t, r, part(7, 3, 1, "one "), "one two three", true); again != whole {
+		t.Error("a complete message is assembled anew")
+	}
+	if r.Len() != 1 {
+		t.Errorf("%d messages held", r.Len())
+	}
+	if ids := r.Forget(whole); !slices.Equal(ids, []sms.ID{one.ID, two.ID, three.ID}) {
+		t.Errorf("forgot %v", ids)
+	}
+	if ids := r.Forget(whole); ids != nil || r.Len() != 0 || r.octets != 0 || len(r.given) != 0 || len(r.byKey) != 0 {
+		t.Errorf("not forgotten: %v, %+v", ids, r)
+	}
+	// After that the same reference is a new message.
+	add(t, r, part(7, 3, 1, "one "), "", false)
+}
+
+func TestReassemblerInterleaved(t *testing.T) {
+	r := NewReassembler(Limits{})
+	variants := []func(m *sms.Message){
+		func(m *sms.Message) {},
+		func(m *sms.Message) { m.Part.Ref = 8 },
+		func(m *sms.Message) { m.Part.Wide = true },
+		func(m *sms.Message) { m.Part.Total = 3 },
+		func(m *sms.Message) { m.From = sms.ParseAddress("+1") },
+		func(m *sms.Message) { m.To = sms.ParseAddress("+1") },
+		func(m *sms.Message) { m.To.TON = sms.TONNational },
+		func(m *sms.Message) { m.Ingress = sms.Connection("other") },
+		func(m *sms.Message) { m.Ingress = sms.Account("acme") },
+	}
+	for seq := uint8(1); seq <= 3; seq++ {
+		for i, change := range variants {
+			m := part(7, 2, seq, fmt.Sprintf("%d:%d ", i, seq))
+			change(m)
+			want := ""
+			switch {
+			case seq > m.Part.Total:
+				continue
+			case seq == 2 && m.Part.Total == 2:
+				want = fmt.Sprintf("%d:1 %d:2 ", i, i)
+			case seq == 3:
+				want = fmt.Sprintf("%d:1 %d:2 %d:3 ", i, i, i)
+			}
+			add(t, r, m, want, false)
+		}
+	}
+}
+
+// TestReassemblerAnyOrder gives parts in any order, some twice, over the alphabets, with characters divided between them.
+func TestReassemblerAnyOrder(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		const text = "a€b😀c"
+		m := sms.Message{Text: strings.Repeat(text, 1+rnd.IntN(20)), Alphabet: sms.AlphabetUCS2}
+		octets := appendIn(nil, m.Text, sms.AlphabetUCS2)
+		if rnd.IntN(2) == 0 {
+			m.Text, m.Alphabet = strings.ReplaceAll(m.Text, "😀", "^"), sms.AlphabetGSM7
+			octets = appendIn(nil, m.Text, sms.AlphabetGSM7)
+		}
+		total := min(1+rnd.IntN(9), len(octets))
+		parts := make([]*sms.Message, total)
+		for i := range parts {
+			parts[i] = part(1, uint8(total), uint8(i+1), string(octets[len(octets)*i/total:len(octets)*(i+1)/total]))
+			parts[i].Alphabet = m.Alphabet
+		}
+		r := NewReassembler(Limits{})
+		order := append(rnd.Perm(total), rnd.IntN(total))
+		var whole *sms.Message
+		for n, i := range order {
+			w, dup, err := r.Add(parts[i])
+			if err != nil || dup != (n == total) || (w != nil) != (n >= total-1) {
+				t.Fatalf("part %d of %d: %v, %v, %v", n+1, total, w, dup, err)
+			}
+			whole = w
+		}
+		if whole.Text != m.Text || whole.Alphabet != m.Alphabet || whole.Segments != total {
+			t.Fatalf("got %+v\nwant %q", whole, m.Text)
+		}
+	}
+}
+
+func TestReassemblerReusedReference(t *testing.T) {
+	r := NewReassembler(Limits{})
+	add(t, r, part(7, 2, 1, "old 1 "), "", false)
+	add(t, r, part(7, 2, 1, "new 1 "), "", false)
+	if r.Len() != 2 {
+		t.Fatalf("%d messages held", r.Len())
+	}
+	expired := r.Expired(start) // the old one, at once
+	if len(expired) != 1 || expired[0].Text != "old 1 " || !expired[0].Incomplete {
+		t.Fatalf("expired: %+v", expired)
+	}
+	complete := add(t, r, part(7, 2, 2, "new 2"), "new 1 new 2", false)
+	r.Forget(expired[0]) // does not touch the new one
+	// A third message begins before the second, complete, is forgotten; that does not touch the third.
+	add(t, r, part(7, 2, 2, "third 2"), "", false)
+	if got := r.Expired(start); got != nil {
+		t.Fatalf("a complete message that was just given expired: %+v", got)
+	}
+	if ids := r.Forget(complete); len(ids) != 2 {
+		t.Fatalf("forgot %v", ids)
+	}
+	add(t, r, part(7, 2, 1, "third 1 "), "third 1 third 2", false)
+}
+
+func TestReassemblerExpired(t *testing.T) {
+	r := NewReassembler(Limits{Age: time.Minute})
+	add(t, r, part(1, 3, 3, " three"), "", false)
+	late := part(1, 3, 1, "one")
+	late.Received = start.Add(30 * time.Second) // each part gives the next an Age
+	add(t, r, late, "", false)
+	second := part(2, 2, 1, "x")
+	second.Received = start.Add(10 * time.Second)
+	add(t, r, second, "", false)
+	for at, want := range map[time.Duration]int{0: 0, 69 * time.Second: 0} {
+		if got := r.Expired(start.Add(at)); len(got) != want {
+			t.Fatalf("after %v: %+v", at, got)
+		}
+	}
+	if got := r.Expired(start.Add(70 * time.Second)); len(got) != 1 || got[0].Text != "x" || r.Forget(got[0]) == nil {
+		t.Fatalf("after 70 s: %+v", got)
+	}
+	got := r.Expired(start.Add(90 * time.Second))
+	if len(got) != 1 || got[0].Text != "one three" || !got[0].Incomplete || got[0].Segments != 2 || !got[0].Received.Equal(start) {
+		t.Fatalf("after 90 s: %+v", got)
+	}
+	// It is given again until it is forgotten, and a late part does not go in.
+	add(t, r, part(1, 3, 2, "two"), "", false)
+	again := r.Expired(start.Add(200 * time.Second))
+	if len(again) != 2 || !slices.Contains(again, got[0]) {
+		t.Fatalf("after 200 s: %+v", again)
+	}
+	for _, m := range again {
+		r.Forget(m)
+	}
+	// So is a complete one.
+	add(t, r, part(5, 2, 1, "a"), "", false)
+	whole := add(t, r, part(5, 2, 2, "b"), "ab", false)
+	if got := r.Expired(start.Add(time.Minute)); len(got) != 1 || got[0] != whole || whole.Incomplete {
+		t.Fatalf("complete: %+v", got)
+	}
+	r.Forget(whole)
+	if r.Len() != 0 || r.Expired(start.AddDate(1, 0, 0)) != nil {
+		t.Error("something is left")
+	}
+}
+
+func TestReassemblerLimits(t *testing.T) {
+	r := NewReassembler(Limits{Messages: 2, Octets: 10})
+	add(t, r, part(1, 2, 1, "12345"), "", false)
+	add(t, r, part(2, 2, 1, "123"), "", false)
+	for _, m := range []*sms.Message{part(3, 2, 1, "1"), part(2, 2, 2, "123"), part(1, 2, 1, "x")} {
+		if whole, dup, err := r.Add(m); whole != nil || dup || !errors.Is(err, ErrReassemblyFull) {
+			t.Fatalf("part %+v: %v, %v, %v", m.Part, whole, dup, err)
+		}
+	}
+	add(t, r, part(2, 2, 1, "123"), "", true)
+	whole := add(t, r, part(2, 2, 2, "12"), "12312", false)
+	r.Forget(whole)
+	add(t, r, part(3, 2, 1, "12345"), "", false)
+	if got := r.Restore([]*sms.Message{part(4, 2, 1, "beyond the "), {}, part(4, 2, 1, "beyond the "), part(4, 2, 2, "limits")}); len(got) != 1 || got[0].Text != "beyond the limits" {
+		t.Fatalf("restored %+v", got)
+	}
+	for _, p := range []sms.Part{{}, {Total: 2}, {Total: 2, Seq: 3}} {
+		m := part(9, 2, 1, "")
+		m.Part = p
+		if _, _, err := r.Add(m); !errors.Is(err, ErrPart) {
+			t.Errorf("part %+v: %v", p, err)
+		}
+	}
+}
+
+func TestAssemble(t *testing.T) {
+	as := func(a sms.Alphabet, m *sms.Message) *sms.Message { m.Alphabet = a; return m }
+	udh := func(h []byte, m *sms.Message) *sms.Message { m.UDH = h; return m }
+	text := func(s string, m *sms.Message) *sms.Message { m.Text, m.Data = s, nil; return m }
+	coding := func(dc uint8, m *sms.Message) *sms.Message { m.DataCoding, m.HasDataCoding = dc, true; return m }
+	for _, tt := range []struct {
+		name      string
+		parts     []*sms.Message
+		wantText  string
+		wantData  string
+		wantUDH   string
+		wantAlpha sms.Alphabet
+	}{
+		{"escape parted from its character", []*sms.Message{part(1, 2, 1, "a\x1b"), part(1, 2, 2, "\x65b")}, "a€b", "", "", sms.AlphabetGSM7},
+		{"surrogates parted", []*sms.Message{as(sms.AlphabetUCS2, part(1, 2, 1, "\xd8\x3d")), as(sms.AlphabetUCS2, part(1, 2, 2, "\xde\x00"))}, "😀", "", "", sms.AlphabetUCS2},
+		{"an octet parted from its pair", []*sms.Message{as(sms.AlphabetUCS2, part(1, 2, 1, "\x04")), as(sms.AlphabetUCS2, part(1, 2, 2, "\x2f"))}, "Я", "", "", sms.AlphabetUCS2},
+		{"not joined over a part that never came", []*sms.Message{as(sms.AlphabetUCS2, part(1, 3, 1, "\xd8\x3d")), as(sms.AlphabetUCS2, part(1, 3, 3, "\xde\x00"))}, "\ufffd\ufffd", "", "", sms.AlphabetUCS2},
+		{"each part in its own alphabet", []*sms.Message{part(1, 2, 1, "\x00"), as(sms.AlphabetUCS2, part(1, 2, 2, "\x04\x2f"))}, "@Я", "", "", sms.AlphabetGSM7},
+		{"each part in its own character set", []*sms.Message{coding(6, as(sms.AlphabetOther, part(1, 2, 1, "\xcf"))), coding(7, as(sms.AlphabetOther, part(1, 2, 2, "\xe0")))}, "Яא", "", "", sms.AlphabetOther},
+		{"a character set that there is not", []*sms.Message{as(sms.AlphabetOther, part(1, 2, 1, "a\xcf")), as(sms.AlphabetOther, part(1, 2, 2, "b"))}, "a\ufffdb", "", "", sms.AlphabetOther},
+		{"Turkish, ports kept", []*sms.Message{udh([]byte{0x24, 1, 1, 0x70, 1, 9}, part(1, 2, 1, "\x1b")), udh([]byte{0x24, 1, 1}, part(1, 2, 2, "\x67"))}, "ğ", "", "\x70\x01\x09", sms.AlphabetGSM7},
+		{"parts that are text", []*sms.Message{text("Hello ", part(1, 2, 1, "")), text("Я", part(1, 2, 2, ""))}, "Hello Я", "", "", sms.AlphabetGSM7},
+		{"binary", []*sms.Message{udh([]byte{0x24, 1, 1}, as(sms.AlphabetBinary, part(1, 2, 1, "\x00\x1b"))), as(sms.AlphabetBinary, part(1, 2, 2, "\xff"))}, "", "\x00\x1b\xff", "\x24\x01\x01", sms.AlphabetBinary},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := assemble(tt.parts, int(tt.parts[0].Part.Total))
+			if got.Text != tt.wantText || string(got.Data) != tt.wantData || string(got.UDH) != tt.wantUDH || got.Alphabet != tt.wantAlpha {
+				t.Errorf("%q %x %x %v", got.Text, got.Data, got.UDH, got.Alphabet)
+			}
+		})
+	}
+}
+
+func TestReassemblerConcurrently(t *testing.T) {
+	r := NewReassembler(Limits{})
+	const senders, total = 8, 5
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			for ref := range uint16(50) {
+				for seq := uint8(1); seq <= total; seq++ {
+					m := part(ref, total, seq, "x")
+					m.From.Value = fmt.Sprint(i)
+					whole, dup, err := r.Add(m)
+					if dup || err != nil || (whole != nil) != (seq == total) {
+						t.Errorf("sender %d, part %d: %v, %v, %v", i, seq, whole, dup, err)
+					}
+					if whole != nil && len(r.Forget(whole)) != total {
+						t.Error("not forgotten")
+					}
+				}
+				r.Expired(start)
+			}
+		})
+	}
+	wg.Wait()
+	if r.Len() != 0 {
+		t.Errorf("%d messages left", r.Len())
+	}
+}
+
+func BenchmarkReassemblerAdd(b *testing.B) {
+	b.ReportAllocs()
+	r := NewReassembler(Limits{})
+	parts := [3]*sms.Message{}
+	for i := range parts {
+		parts[i] = part(1, 3, uint8(i+1), strings.Repeat("a", 153))
+	}
+	n := 0
+	for b.Loop() {
+		whole, _, err := r.Add(parts[n%3])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n++; whole != nil {
+			r.Forget(whole)
+		}
+	}
+}
