@@ -1,0 +1,262 @@
+package smpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+)
+
+// How long a bind waits before it tries again: the wait doubles from the first to the last, give or take a quarter so that many
+// binds do not come back at once, and starts anew after one that lived.
+const (
+	firstWait   = time.Second
+	lastWait    = time.Minute
+	firstRefuse = 30 * time.Second // a peer that refused the credentials locks those out who insist
+	lastRefuse  = 10 * time.Minute
+	lived       = 30 * time.Second
+)
+
+// dialTimeout is how long a connect may take, TLS included.
+const dialTimeout = 10 * time.Second
+
+// errOutbind is what the binds of an outbind connection show.
+var errOutbind = errors.New("session_type 4 (outbind) is not supported: have the peer reached with 1, 2 or 3")
+
+// bind holds one session after another for a connection. One goroutine runs it, which is also the reader of its sessions.
+type bind struct {
+	connection *connection
+	id         string
+	mode       string
+	command    wire.CommandID
+	log        *slog.Logger
+	ctx        context.Context // ends it at once
+	cancel     context.CancelFunc
+	failures   int // tries in a row that came to nothing; of run alone
+	inbound    inbound
+
+	// The connection's lock guards what follows.
+	state     BindState
+	since     time.Time
+	session   *session
+	boundAt   time.Time // zero unless bound
+	remote    string
+	local     string
+	lastError string
+	retryAt   time.Time
+	tried     bool        // its first try had its answer, see connection.establishing
+	draining  bool        // it is to end once nothing is in flight
+	deadline  *time.Timer // when it ends although something is
+	current   *submission // a message of which a part was sent
+}
+
+func newBind(c *connection, id string) *bind {
+	b := &bind{
+		connection: c, id: id, mode: c.cfg.SessionType.String(), log: c.log.With("bind", id),
+		state: BindConnecting, since: time.Now(),
+	}
+	switch c.cfg.SessionType {
+	case sms.Transmitter:
+		b.command = wire.CmdBindTransmitter
+	case sms.Receiver:
+		b.command = wire.CmdBindReceiver
+	case sms.Outbind:
+		b.state, b.lastError = BindWaiting, errOutbind.Error()
+	default:
+		b.command = wire.CmdBindTransceiver
+	}
+	b.ctx, b.cancel = context.WithCancel(c.all.ctx)
+	return b
+}
+
+// run makes one session after another until the bind is stopped.
+func (b *bind) run() {
+	defer b.connection.bindGone()
+	defer b.cancel()
+	for {
+		cause, life := b.once()
+		if life >= lived {
+			b.failures = 0
+		}
+		wait := b.wait(cause)
+		b.failures++
+		if !b.enterWaiting(wait) {
+			return
+		}
+		b.log.Warn("bind is down", "reason", cause, "retry_in", wait)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-b.ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// wait is how long to wait after a try that ended with cause.
+func (b *bind) wait(cause error) time.Duration {
+	first, last := firstWait, lastWait
+	var refused *bindRefusedError
+	if errors.As(cause, &refused) && refused.credentials() {
+		first, last = firstRefuse, lastRefuse
+	}
+	d := min(first<<min(b.failures, 16), last)
+	return d*3/4 + rand.N(d/2)
+}
+
+// once makes one session and serves it to its end. It gives the cause, and how long the bind stood.
+func (b *bind) once() (cause error, life time.Duration) {
+	c := b.connection
+	conn, err := b.dial()
+	if err != nil {
+		c.abandoned(b, nil, err)
+		return err, 0
+	}
+	s := newSession(conn, b, sessionConfig{
+		role: esme, window: c.cfg.Window, responseTimeout: c.cfg.ResponseTimeout, enquireLink: c.cfg.EnquireLink,
+		counters: c.counters, log: b.log,
+	})
+	c.mu.Lock()
+	b.session = s
+	b.remote, b.local = conn.RemoteAddr().String(), conn.LocalAddr().String()
+	b.enter(BindBinding)
+	c.mu.Unlock()
+
+	release := s.stopWith(b.ctx)
+	cause = s.run(b.command, &wire.Bind{
+		SystemID: c.cfg.SystemID, Password: c.cfg.Password, SystemType: c.cfg.SystemType, InterfaceVersion: c.cfg.InterfaceVersion,
+	})
+	release()
+	left := s.finish()
+	was, boundAt := c.abandoned(b, left, cause)
+	if boundAt.IsZero() {
+		return cause, 0
+	}
+	b.log.Info("unbound", "reason", cause, "in_flight", len(left))
+	c.all.handler.BindDown(was, cause.Error(), len(left))
+	return cause, time.Since(boundAt)
+}
+
+// dial opens the socket.
+func (b *bind) dial() (net.Conn, error) {
+	c := b.connection
+	c.mu.Lock()
+	b.remote, b.local = "", ""
+	b.enter(BindConnecting)
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(b.ctx, dialTimeout)
+	defer cancel()
+	conn, err := c.all.dial(ctx, "tcp", c.cfg.Peer())
+	if err != nil {
+		return nil, err
+	}
+	if !c.cfg.TLS {
+		return conn, nil
+	}
+	secure := tls.Client(conn, &tls.Config{ServerName: c.cfg.Host})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return secure, nil
+}
+
+// enter sets the state. The connection's lock is held.
+func (b *bind) enter(s BindState) {
+	b.state, b.since, b.retryAt = s, time.Now(), time.Time{}
+}
+
+// enterWaiting sets the state for a wait; false: the bind is to end instead.
+func (b *bind) enterWaiting(wait time.Duration) bool {
+	b.connection.mu.Lock()
+	defer b.connection.mu.Unlock()
+	if b.deadline != nil {
+		b.deadline.Stop()
+	}
+	if b.draining || b.ctx.Err() != nil {
+		return false
+	}
+	b.remote, b.local = "", ""
+	b.enter(BindWaiting)
+	b.retryAt = b.since.Add(wait)
+	return true
+}
+
+// first counts the answer to the first try. The connection's lock is held.
+func (b *bind) first() {
+	if !b.tried {
+		b.tried = true
+		if b.connection.establishing > 0 {
+			b.connection.establishing--
+		}
+	}
+}
+
+// status is what smpp_list shows. The connection's lock is held.
+func (b *bind) status() BindStatus {
+	s := BindStatus{
+		ID: b.id, Owner: sms.Connection(b.connection.row.Name), Mode: b.mode, State: b.state, Since: b.since, Remote: b.remote,
+		Local: b.local, Window: b.connection.cfg.Window, LastError: b.lastError, RetryAt: b.retryAt,
+	}
+	if b.session != nil {
+		s.InFlight = b.session.inFlight()
+	}
+	return s
+}
+
+// stop makes the bind end once nothing is in flight, or at once if it is not bound. It says whether settle is due. The
+// connection's lock is held.
+func (b *bind) stop() (idle bool) {
+	b.draining = true
+	if b.state != BindBound {
+		if b.state != BindUnbinding {
+			b.cancel()
+		}
+		return false
+	}
+	b.enter(BindUnbinding)
+	session := b.session
+	b.deadline = time.AfterFunc(b.connection.cfg.ResponseTimeout, session.unbind)
+	return session.drain() && b.current == nil
+}
+
+// settle unbinds a bind that is to end, if nothing is in flight.
+func (b *bind) settle() {
+	b.connection.mu.Lock()
+	defer b.connection.mu.Unlock()
+	if b.draining && b.current == nil && b.session != nil && b.session.drain() {
+		b.session.unbind()
+	}
+}
+
+// bound is called by the session when the peer accepted the bind.
+func (b *bind) bound(s *session) {
+	c := b.connection
+	c.mu.Lock()
+	if b.draining { // it was told to stop in this very moment, and its context is about to end the session
+		c.mu.Unlock()
+		return
+	}
+	b.enter(BindBound)
+	b.boundAt, b.lastError = b.since, ""
+	b.first()
+	status := b.status()
+	c.mu.Unlock()
+	b.log.Info("bound", "remote", status.Remote, "mode", b.mode)
+	c.all.handler.BindUp(status)
+	c.tick()
+}
+
+// answered is called by the session.
+func (b *bind) answered(_ *session, answers []answer) { b.connection.answered(b, answers) }
+
+// idle is called by the session.
+func (b *bind) idle(*session) { b.settle() }

@@ -1,0 +1,527 @@
+package smpp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+)
+
+// The pause of a connection that is told to send less: it doubles from the first to the last, until a segment is accepted again.
+const (
+	firstPause = 250 * time.Millisecond
+	lastPause  = 8 * time.Second
+)
+
+// connection is one generation of a row of table smpp: a row that changes gets a new one, which takes over the queue and starts
+// when the old one's binds are gone, since a peer counts them.
+type connection struct {
+	row      sms.ConnectionConfig // as Apply got it, to tell what changed
+	cfg      sms.ConnectionConfig // the same with defaults
+	enabled  bool
+	all      *Connections
+	counters *counters
+	log      *slog.Logger
+	refs     atomic.Uint32 // concatenation references
+	limiter  *rate.Limiter // throughput; nil: unlimited
+	gone     chan struct{} // closed when it was retired and its last bind has ended
+
+	mu      sync.Mutex
+	binds   []*bind
+	live    int         // binds that run
+	started bool        // the binds of the generation before are gone
+	prev    *connection // the generation before, while it still has binds
+	next    *connection // who takes over; set when it retires
+	// retired says that nothing new is taken: replaced, removed, or shut down, which is when `over` is what Submit answers.
+	retired bool
+	over    sms.Outcome
+	queue   queue
+	// establishing counts the binds that have not had their first answer since a reload: meanwhile messages wait for them.
+	establishing int
+	pausedUntil  time.Time
+	pauses       int
+	timer        *time.Timer
+	timerAt      time.Time
+}
+
+// newConnection makes a generation with its binds, which do not run yet.
+func newConnection(all *Connections, row sms.ConnectionConfig, enabled bool, counts *counters, bindID func() string) *connection {
+	c := &connection{
+		row: row, cfg: withDefaults(row), enabled: enabled, all: all, counters: counts,
+		log: all.log.With("connection", row.Name), gone: make(chan struct{}),
+	}
+	c.refs.Store(rand.Uint32())
+	if c.cfg.Throughput > 0 {
+		// The burst is what 20 ms bring: enough for the timer's grain, too little for a peer that counts by the second.
+		c.limiter = rate.NewLimiter(rate.Limit(c.cfg.Throughput), max(1, c.cfg.Throughput/50))
+	}
+	if enabled {
+		for range c.cfg.Binds {
+			c.binds = append(c.binds, newBind(c, bindID()))
+		}
+	}
+	return c
+}
+
+// withDefaults fills in what a row may leave out.
+func withDefaults(cfg sms.ConnectionConfig) sms.ConnectionConfig {
+	or := func(d *time.Duration, deflt time.Duration) {
+		if *d <= 0 {
+			*d = deflt
+		}
+	}
+	cfg.Binds = max(cfg.Binds, 1)
+	if cfg.Window <= 0 {
+		cfg.Window = 10
+	}
+	or(&cfg.ResponseTimeout, 10*time.Second)
+	or(&cfg.QueueTimeout, 5*time.Second)
+	if cfg.InterfaceVersion == 0 {
+		cfg.InterfaceVersion = 0x34
+	}
+	return cfg
+}
+
+// start lets the binds run once those of the generation before are gone.
+func (c *connection) start(prev *connection) {
+	if prev == nil {
+		c.startBinds()
+		return
+	}
+	go func() {
+		<-prev.gone
+		c.startBinds()
+	}()
+}
+
+func (c *connection) startBinds() {
+	c.mu.Lock()
+	c.prev, c.started = nil, true
+	left := c.retired
+	if !left && c.cfg.SessionType != sms.Outbind {
+		c.live = len(c.binds)
+		for _, b := range c.binds {
+			go b.run()
+		}
+	}
+	c.mu.Unlock()
+	if left {
+		c.leave()
+	}
+}
+
+// leave says that the generation is over.
+func (c *connection) leave() {
+	c.mu.Lock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
+	close(c.gone)
+	c.all.generations.Done()
+}
+
+// retire ends a generation gracefully: nothing new goes to its binds, what is in flight gets its time, then they unbind. Its
+// queue goes to next, or ends with the outcome over.
+func (c *connection) retire(next *connection, over sms.Outcome) {
+	c.mu.Lock()
+	c.retired, c.next, c.over = true, next, over
+	queued := c.queue.take()
+	var idle []*bind
+	for _, b := range c.binds {
+		if b.stop() {
+			idle = append(idle, b)
+		}
+	}
+	left := c.started && c.live == 0
+	c.mu.Unlock()
+
+	for _, b := range idle {
+		b.settle()
+	}
+	if next != nil {
+		next.adopt(queued)
+	} else {
+		for _, s := range queued {
+			s.fail(over)
+			s.done(s.outcome(c.row.Name))
+		}
+	}
+	if left {
+		c.leave()
+	}
+}
+
+// adopt takes the queue of the generation before. What cannot leave by this one ends here.
+func (c *connection) adopt(queued []*submission) {
+	for _, s := range queued {
+		again := c.prepare(s.m, s.done, time.Now())
+		again.deadline = s.deadline
+		c.take(again)
+	}
+}
+
+// submit takes a message. done is called exactly once.
+func (c *connection) submit(m *sms.Message, done func(sms.Outcome)) {
+	now := time.Now()
+	s := c.prepare(m, done, now)
+	s.deadline = now.Add(c.cfg.QueueTimeout)
+	c.take(s)
+}
+
+// take queues a submission, or ends it.
+func (c *connection) take(s *submission) {
+	if s.failed != nil {
+		s.done(s.outcome(c.row.Name))
+		return
+	}
+	c.mu.Lock()
+	if c.retired && c.next != nil {
+		next := c.next
+		c.mu.Unlock()
+		next.adopt([]*submission{s}) // it came by the table before the reload
+		return
+	}
+	if o, ok := c.refusal(); ok {
+		c.mu.Unlock()
+		s.fail(o)
+		s.done(s.outcome(c.row.Name))
+		return
+	}
+	c.queue.push(s)
+	ended := c.pump(time.Now(), nil)
+	c.mu.Unlock()
+	c.end(ended)
+}
+
+// refusal says whether a message cannot be taken now, and why.
+func (c *connection) refusal() (sms.Outcome, bool) {
+	notReady := func(detail string) (sms.Outcome, bool) {
+		return sms.Failed(sms.Temporary, sms.CauseNotReady, detail), true
+	}
+	switch {
+	case c.retired:
+		return c.over, true
+	case !c.enabled:
+		return notReady("the connection is disabled: smpp_enable " + c.row.Name)
+	case !c.sends():
+		return notReady(fmt.Sprintf("session_type %d (%v) cannot send", int(c.cfg.SessionType), c.cfg.SessionType))
+	case c.establishing == 0 && !c.binding():
+		if reason := c.binds[0].lastError; reason != "" {
+			return notReady(reason)
+		}
+		return notReady("it is not bound yet")
+	case c.queue.len() >= maxQueue:
+		return sms.Failed(sms.Temporary, sms.CauseQueueFull, fmt.Sprintf("%d messages wait already", maxQueue)), true
+	}
+	return sms.Outcome{}, false
+}
+
+// sends says that the session_type allows submit_sm.
+func (c *connection) sends() bool {
+	return c.cfg.SessionType == sms.Transceiver || c.cfg.SessionType == sms.Transmitter
+}
+
+// binding says that a bind is up, or going down and still finishing what it began.
+func (c *connection) binding() bool {
+	for _, b := range c.binds {
+		if b.session != nil && (b.state == BindBound || b.state == BindUnbinding) {
+			return true
+		}
+	}
+	return false
+}
+
+// end tells what became of messages. No lock is held.
+func (c *connection) end(ended []*submission) {
+	for _, s := range ended {
+		s.done(s.outcome(c.row.Name))
+	}
+}
+
+// pump sends what can be sent now, and appends to ended what ended without. The lock is held.
+func (c *connection) pump(now time.Time, ended []*submission) []*submission {
+	for c.queue.overdue(now) {
+		s := c.queue.front()
+		c.queue.pop()
+		s.fail(sms.Failed(sms.Temporary, sms.CauseQueueFull, "no slot of a window came free in "+c.cfg.QueueTimeout.String()))
+		ended = append(ended, s)
+	}
+	for !now.Before(c.pausedUntil) {
+		b := c.pick()
+		if b == nil {
+			break
+		}
+		s := b.current
+		if s == nil {
+			if s = c.queue.front(); s.expired(now) {
+				c.queue.pop()
+				s.fail(expired(s.m))
+				ended = append(ended, s)
+				continue
+			}
+		}
+		if wait := c.reserve(now); wait > 0 {
+			c.wakeAt(now.Add(wait))
+			break
+		}
+		err := b.session.submit(s, s.next, now)
+		if errors.Is(err, errNoRoom) {
+			break // it died since pick looked; its end pumps again
+		}
+		if b.current == nil {
+			c.queue.pop()
+		}
+		b.current = nil
+		if err != nil {
+			s.stopped, s.reason = true, err
+			if s.next == 0 {
+				s.fail(sms.Failed(sms.Permanent, sms.CauseUnencodable, err.Error()))
+			}
+			if s.open == 0 {
+				ended = append(ended, s)
+			}
+			continue
+		}
+		s.open++
+		if s.next++; s.next < len(s.encoded.Parts) {
+			b.current = s // all segments of a message go by one bind, in order
+		}
+	}
+	if now.Before(c.pausedUntil) && (c.queue.len() > 0 || c.begun()) {
+		c.wakeAt(c.pausedUntil)
+	}
+	if s := c.queue.front(); s != nil {
+		c.wakeAt(s.deadline)
+	}
+	return ended
+}
+
+// begun says that a bind has sent a part of a message.
+func (c *connection) begun() bool {
+	for _, b := range c.binds {
+		if b.current != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// pick finds the bind to send the next segment by: one that has begun a message, else the one with most room for the front of
+// the queue. nil: there is nothing to send, or no room.
+func (c *connection) pick() *bind {
+	var best *bind
+	most := 0
+	for _, b := range c.binds {
+		if b.session == nil || b.current == nil && (b.draining || c.queue.len() == 0) {
+			continue
+		}
+		room := b.session.room()
+		if room > 0 && b.current != nil {
+			return b
+		}
+		if b.current == nil && room > most {
+			best, most = b, room
+		}
+	}
+	return best
+}
+
+// reserve takes a segment from the throughput, or says how long to wait for one.
+func (c *connection) reserve(now time.Time) time.Duration {
+	if c.limiter == nil {
+		return 0
+	}
+	r := c.limiter.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > 0 {
+		r.CancelAt(now)
+	}
+	return wait
+}
+
+// wakeAt makes tick run at the given time, or before. The lock is held.
+func (c *connection) wakeAt(at time.Time) {
+	if !c.timerAt.IsZero() && !at.Before(c.timerAt) {
+		return
+	}
+	c.timerAt = at
+	if c.timer == nil {
+		c.timer = time.AfterFunc(time.Until(at), c.tick)
+	} else {
+		c.timer.Reset(time.Until(at))
+	}
+}
+
+// tick does what is due by time: the end of a pause, of a wait for throughput, and messages that waited too long.
+func (c *connection) tick() {
+	c.mu.Lock()
+	c.timerAt = time.Time{}
+	ended := c.pump(time.Now(), nil)
+	c.mu.Unlock()
+	c.end(ended)
+}
+
+// answered takes what became of segments that went by b, and sends what has room now.
+func (c *connection) answered(b *bind, answers []answer) {
+	now := time.Now()
+	var room [32]*submission
+	ended := room[:0]
+	var throttled wire.Status
+	c.mu.Lock()
+	for i := range answers {
+		a := &answers[i]
+		c.count(a)
+		if a.fate == sms.Accepted && c.pauses > 0 && !now.Before(c.pausedUntil) {
+			c.pauses = 0
+		}
+		if a.fate == sms.Refused && severity(a.status) == sms.Throttled && !now.Before(c.pausedUntil) {
+			c.pausedUntil = now.Add(min(firstPause<<min(c.pauses, 16), lastPause))
+			c.pauses++
+			throttled = a.status
+		}
+		s := a.message
+		s.record(a)
+		if s.stopped && b.current == s {
+			b.current = nil
+		}
+		if s.over() {
+			ended = append(ended, s)
+		}
+	}
+	until := c.pausedUntil
+	ended = c.pump(now, ended)
+	drained := b.draining && b.current == nil
+	c.mu.Unlock()
+
+	c.end(ended)
+	if drained {
+		b.settle()
+	}
+	if throttled != wire.StatusOK {
+		c.log.Warn("the peer throttles us", "status", throttled, "until", until)
+		c.all.handler.Throttled(c.row.Name, throttled, until)
+	}
+}
+
+// count counts what became of one segment.
+func (c *connection) count(a *answer) {
+	switch a.fate {
+	case sms.Accepted:
+		c.counters.sent.Add(1)
+	case sms.Refused:
+		c.counters.refused.Add(1)
+		if severity(a.status) == sms.Throttled {
+			c.counters.throttled.Add(1)
+		}
+	case sms.Unknown:
+		c.counters.unanswered.Add(1)
+	}
+}
+
+// abandoned is called when a try of b is over, bound or not: what it had begun goes no further, and what waits in the queue waits
+// no longer if no bind is up. It gives what b was, and since when it had been bound, if it had.
+func (c *connection) abandoned(b *bind, left []answer, cause error) (was BindStatus, boundAt time.Time) {
+	now := time.Now()
+	var ended []*submission
+	c.mu.Lock()
+	was, boundAt = b.status(), b.boundAt
+	b.session, b.boundAt = nil, time.Time{}
+	b.first()
+	if !b.draining {
+		b.lastError = cause.Error()
+	}
+	if s := b.current; s != nil {
+		b.current = nil
+		s.stopped, s.reason = true, cause
+		if s.open == 0 {
+			ended = append(ended, s)
+		}
+	}
+	for i := range left {
+		c.count(&left[i])
+		s := left[i].message
+		s.record(&left[i])
+		if s.over() {
+			ended = append(ended, s)
+		}
+	}
+	ended = c.pump(now, c.orphans(ended, cause))
+	c.mu.Unlock()
+	c.end(ended)
+	return was, boundAt
+}
+
+// orphans ends what waits in the queue while no bind is up or about to be. The lock is held.
+func (c *connection) orphans(ended []*submission, cause error) []*submission {
+	if c.establishing > 0 || c.binding() {
+		return ended
+	}
+	for _, s := range c.queue.take() {
+		s.fail(sms.Failed(sms.Temporary, sms.CauseNotReady, cause.Error()))
+		ended = append(ended, s)
+	}
+	return ended
+}
+
+// status is what smpp_list shows.
+func (c *connection) status() ConnectionStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := ConnectionStatus{
+		Name: c.row.Name, Peer: c.row.Peer(), SessionType: c.row.SessionType, Enabled: c.enabled,
+		Queued: c.queue.len(), Counters: c.counters.load(),
+	}
+	if time.Now().Before(c.pausedUntil) {
+		s.ThrottledTo = c.pausedUntil
+	}
+	bound := 0
+	for _, b := range c.binds {
+		s.Binds = append(s.Binds, b.status())
+		if b.state == BindBound {
+			bound++
+		}
+	}
+	switch {
+	case !c.enabled:
+		s.State = ConnectionDisabled
+	case bound == 0:
+		s.State = ConnectionDown
+	case bound < len(c.binds):
+		s.State = ConnectionPartly
+	default:
+		s.State = ConnectionBound
+	}
+	// The binds of the generation before are shown while they finish.
+	for prev := c.prev; prev != nil; {
+		prev.mu.Lock()
+		for _, b := range prev.binds {
+			if b.session != nil {
+				s.Binds = append(s.Binds, b.status())
+			}
+		}
+		next := prev.prev
+		prev.mu.Unlock()
+		prev = next
+	}
+	return s
+}
+
+// bindGone is called when a bind has ended for good.
+func (c *connection) bindGone() {
+	c.mu.Lock()
+	c.live--
+	left := c.live == 0
+	c.mu.Unlock()
+	if left {
+		c.leave()
+	}
+}

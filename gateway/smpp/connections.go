@@ -1,0 +1,238 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+)
+
+// Handler is what the SMPP side tells its owner. It is called without locks, must not block, and may call back. An answer func
+// may be called before the method returns or at any time later, by any goroutine; its first call counts, and it must come, since
+// the peer waits for it and a bounded number of messages may wait.
+type Handler interface {
+	// Message takes a deliver_sm or data_sm: a whole message, or one part of one (m.Part is set; Data has the part's octets).
+	// m is the Handler's; it has no ID yet.
+	Message(m *sms.Message, answer func(wire.Status))
+	// Receipt takes a delivery receipt or an intermediate notification that came by owner.
+	Receipt(owner sms.Leg, r sms.Receipt, answer func(wire.Status))
+	// BindUp and BindDown frame the life of a bound session. inFlight counts the segments that had no answer.
+	BindUp(b BindStatus)
+	BindDown(b BindStatus, reason string, inFlight int)
+	// Throttled tells that a peer refused with status because we send too much, and that its connection pauses until then.
+	Throttled(connection string, status wire.Status, until time.Time)
+}
+
+// ErrUnknownConnection is for a name that no row of table smpp has.
+var ErrUnknownConnection = errors.New("no such connection")
+
+// Connections are the peers of table smpp that we reach. It is safe for any number of goroutines.
+type Connections struct {
+	handler     Handler
+	log         *slog.Logger
+	dial        func(ctx context.Context, network, address string) (net.Conn, error)
+	ctx         context.Context // of all binds
+	cancel      context.CancelFunc
+	generations sync.WaitGroup // that have not left
+	table       atomic.Pointer[map[string]*connection]
+
+	mu     sync.Mutex // lets one change of the table run at a time
+	closed bool
+	lastID map[string]int // the number of the last bind that a name had
+}
+
+// Option changes what NewConnections makes.
+type Option func(*Connections)
+
+// WithDial opens sockets by dial in place of net.Dialer. A TLS connection speaks TLS above what it gives.
+func WithDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
+	return func(c *Connections) { c.dial = dial }
+}
+
+// NewConnections makes an empty table; Apply fills it.
+func NewConnections(h Handler, log *slog.Logger, options ...Option) *Connections {
+	// A half-open TCP connection is noticed by enquire_link; keepalive is for who has set that to 0.
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}}
+	c := &Connections{handler: h, log: log, dial: dialer.DialContext, lastID: make(map[string]int)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.table.Store(&map[string]*connection{})
+	for _, o := range options {
+		o(c)
+	}
+	return c
+}
+
+// Apply makes the connections those of configs, which must have different names. One whose config is == to what it was keeps its
+// sockets, its window and its messages in flight. One that changed or is gone gets no new work, has what is in flight answered
+// within its response_timeout, unbinds and closes; what was queued goes to the new binds of one that changed, and ends NotSent
+// where it is gone. Apply does not wait for that.
+func (c *Connections) Apply(configs []sms.ConnectionConfig) Changes {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var changes Changes
+	if c.closed {
+		return changes
+	}
+	old := *c.table.Load()
+	table := make(map[string]*connection, len(configs))
+	replaced := make(map[*connection]*connection)
+	for _, cfg := range configs {
+		prev, known := old[cfg.Name]
+		switch {
+		case !known:
+			table[cfg.Name] = c.make(cfg, cfg.Enabled, nil)
+			changes.Added = append(changes.Added, cfg.Name)
+		case prev.row == cfg:
+			table[cfg.Name] = prev
+			changes.Unchanged++
+		default:
+			table[cfg.Name] = c.make(cfg, cfg.Enabled, prev)
+			replaced[prev] = table[cfg.Name]
+			changes.Changed = append(changes.Changed, cfg.Name)
+		}
+	}
+	for name := range old {
+		if table[name] == nil {
+			changes.Removed = append(changes.Removed, name)
+		}
+	}
+	slices.Sort(changes.Removed)
+	c.table.Store(&table)
+
+	for _, name := range changes.Removed {
+		old[name].retire(nil, sms.Failed(sms.Temporary, sms.CauseNotReady, "the connection was removed"))
+	}
+	for prev, next := range replaced {
+		c.replace(prev, next)
+	}
+	for _, name := range changes.Added {
+		table[name].start(nil)
+	}
+	return changes
+}
+
+// make makes a generation. The lock is held.
+func (c *Connections) make(cfg sms.ConnectionConfig, enabled bool, prev *connection) *connection {
+	counts := new(counters)
+	if prev != nil {
+		counts = prev.counters
+	}
+	c.generations.Add(1)
+	next := newConnection(c, cfg, enabled, counts, func() string {
+		c.lastID[cfg.Name]++
+		return fmt.Sprintf("%s#%d", cfg.Name, c.lastID[cfg.Name])
+	})
+	next.prev = prev
+	if prev != nil {
+		prev.mu.Lock()
+		if prev.establishing > 0 || prev.binding() {
+			next.establishing = len(next.binds) // messages wait for the new binds instead of being refused
+		}
+		prev.mu.Unlock()
+	}
+	return next
+}
+
+// replace retires a generation in favour of another, which the table has already.
+func (c *Connections) replace(prev, next *connection) {
+	prev.retire(next, sms.Outcome{})
+	next.start(prev)
+}
+
+// Submit hands a message to the connection with that name. It does not block. done is called exactly once, possibly before Submit
+// returns, with what became of the message when all of its segments are answered or nothing more will become of them.
+func (c *Connections) Submit(name string, m *sms.Message, done func(sms.Outcome)) {
+	connection, ok := (*c.table.Load())[name]
+	if !ok {
+		o := sms.Failed(sms.Configuration, sms.CauseNotReady, fmt.Sprintf("there is no connection %q", name))
+		o.Egress = sms.Connection(name)
+		done(o)
+		return
+	}
+	connection.submit(m, done)
+}
+
+// Status tells the state of every connection, in the order of their names.
+func (c *Connections) Status() []ConnectionStatus {
+	table := *c.table.Load()
+	list := make([]ConnectionStatus, 0, len(table))
+	for _, connection := range table {
+		list = append(list, connection.status())
+	}
+	slices.SortFunc(list, func(a, b ConnectionStatus) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Names are those of all connections, sorted.
+func (c *Connections) Names() []string { return slices.Sorted(maps.Keys(*c.table.Load())) }
+
+// Enable binds a connection that is disabled. It lasts until the row changes or Disable. ErrUnknownConnection if there is none.
+func (c *Connections) Enable(name string) error {
+	return c.renew(name, func(now bool) (enabled, change bool) { return true, !now })
+}
+
+// Disable unbinds a connection after what is in flight was answered; what is queued ends NotSent. It lasts until the row changes
+// or Enable. ErrUnknownConnection if there is none.
+func (c *Connections) Disable(name string) error {
+	return c.renew(name, func(now bool) (enabled, change bool) { return false, now })
+}
+
+// Rebind makes the binds of a connection anew: those that are bound unbind first, those that wait for their next try have it at
+// once. Nothing happens to one that is disabled. ErrUnknownConnection if there is none.
+func (c *Connections) Rebind(name string) error {
+	return c.renew(name, func(now bool) (enabled, change bool) { return now, now })
+}
+
+// renew makes a new generation with the same row.
+func (c *Connections) renew(name string, wanted func(now bool) (enabled, change bool)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := *c.table.Load()
+	prev, ok := old[name]
+	if !ok {
+		return fmt.Errorf("%w: %s", ErrUnknownConnection, name)
+	}
+	enabled, change := wanted(prev.enabled)
+	if !change || c.closed {
+		return nil
+	}
+	table := maps.Clone(old)
+	table[name] = c.make(prev.row, enabled, prev)
+	c.table.Store(&table)
+	c.replace(prev, table[name])
+	return nil
+}
+
+// ResetCounters sets the counters of every connection to zero.
+func (c *Connections) ResetCounters() {
+	for _, connection := range *c.table.Load() {
+		connection.counters.reset()
+	}
+}
+
+// Close takes nothing more, lets what is in flight be answered, unbinds and closes. What is queued ends NotSent. When ctx ends
+// first, the sockets are closed as they are. No goroutine is left when it returns.
+func (c *Connections) Close(ctx context.Context) {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		for _, connection := range *c.table.Load() {
+			connection.retire(nil, sms.Failed(sms.Temporary, sms.CauseShutdown, "the gateway goes down"))
+		}
+	}
+	c.mu.Unlock()
+	stop := context.AfterFunc(ctx, c.cancel)
+	defer stop()
+	c.generations.Wait()
+	c.cancel()
+}

@@ -1,0 +1,626 @@
+package smpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+)
+
+// Bounds of one session.
+const (
+	// maxOut is how many octets may wait for the socket. Requests are bounded by the window, so what goes beyond it are the
+	// responses to a peer that sends and does not read.
+	maxOut = 2 << 20
+	// keepOut is the greatest buffer that a session keeps when it is empty.
+	keepOut = 64 << 10
+	// maxUnanswered is how many messages of the peer may wait for our answer.
+	maxUnanswered = 1000
+)
+
+// Why sessions end. A refused bind is a *bindRefusedError.
+var (
+	errUnbound      = errors.New("unbound by us")
+	errPeerUnbound  = errors.New("unbound by the peer")
+	errPeerClosed   = errors.New("closed by the peer")
+	errBindTimeout  = errors.New("the peer did not answer the bind in time")
+	errSilent       = errors.New("the peer answers nothing")
+	errDoesNotRead  = errors.New("the peer does not read what it is sent")
+	errUnbindSilent = errors.New("the peer did not answer the unbind in time")
+	errStopped      = errors.New("stopped")
+)
+
+// bindRefusedError is a bind response that says no.
+type bindRefusedError struct{ status wire.Status }
+
+func (e *bindRefusedError) Error() string {
+	hint := ""
+	if e.credentials() {
+		hint = "; check system_id, password, system_type and the peer's list of allowed addresses and binds"
+	}
+	return fmt.Sprintf("the peer refused the bind: %s, %v%s", e.status.Text(), e.status, hint)
+}
+
+// credentials says that trying again soon is useless, and may lock the account.
+func (e *bindRefusedError) credentials() bool {
+	switch e.status {
+	case wire.StatusBindFailed, wire.StatusInvalidPassword, wire.StatusInvalidSystemID, wire.StatusInvalidSystemType,
+		wire.StatusAlreadyBound:
+		return true
+	}
+	return false
+}
+
+// owner is whose session it is. It is called without locks, by the session's reader unless it says otherwise, and does not block.
+type owner interface {
+	// bound is called when the peer accepted our bind.
+	bound(s *session)
+	// received takes a legal request that the session does not answer by itself. body is valid until it returns.
+	received(s *session, h wire.Header, body []byte)
+	// answered tells what became of segments, as many as one read or one timeout ended; by any goroutine.
+	answered(s *session, answers []answer)
+	// idle is called while the session drains and its last unanswered request was answered by us; by any goroutine.
+	idle(s *session)
+}
+
+// answer is what became of one segment.
+type answer struct {
+	message *submission
+	segment int
+	fate    sms.Fate // Accepted, Refused, Unknown or NotSent
+	status  wire.Status
+	id      string // SMSC id where it was accepted
+	reason  error  // why there is no answer
+}
+
+// sessionConfig is what a session goes by.
+type sessionConfig struct {
+	role            role // ours
+	window          int
+	responseTimeout time.Duration
+	enquireLink     time.Duration // 0: never
+	counters        *counters
+	log             *slog.Logger
+}
+
+// session is one SMPP life on one socket. Two goroutines serve it: read and write; it is over when both have returned, and then
+// finish tells what became of what was in flight.
+type session struct {
+	sessionConfig
+	conn  net.Conn
+	owner owner
+	wake  chan struct{} // the writer has something to do
+	dead  chan struct{} // closed when cause is set
+	wrote chan struct{} // closed when the writer is gone
+
+	// Of the reader alone.
+	answers []answer
+	resp    wire.SMResp
+
+	mu         sync.Mutex
+	state      state
+	cause      error // why it ended; set once
+	window     window
+	out        []byte // what waits for the socket
+	queued     uint64 // octets that were ever put in out
+	written    uint64 // octets that the socket took
+	corked     bool   // the reader is at work and wakes the writer when it is done
+	lastWords  error  // the cause to close with when out is empty
+	reads      uint64
+	lastRead   time.Time
+	enquiring  bool // an enquire_link waits for its response
+	unanswered int  // requests of the peer that the owner has not answered
+	draining   bool // requests of the peer are refused
+	noTLVs     bool // the peer's interface_version is below 3.4
+	timer      *time.Timer
+	timerAt    time.Time // when timer runs out; zero: it does not run
+}
+
+func newSession(conn net.Conn, owner owner, config sessionConfig) *session {
+	return &session{
+		sessionConfig: config, conn: conn, owner: owner, lastRead: time.Now(),
+		wake: make(chan struct{}, 1), dead: make(chan struct{}), wrote: make(chan struct{}),
+	}
+}
+
+// run serves the session until it is over, and gives its cause. bind is the request that it begins with.
+func (s *session) run(command wire.CommandID, bind *wire.Bind) error {
+	go s.write()
+	if err := s.request(command, bind); err != nil {
+		s.close(fmt.Errorf("the bind cannot be sent: %w", err))
+	}
+	s.read()
+	<-s.wrote
+	return s.cause
+}
+
+// request sends a request of the session itself: a bind, enquire_link or unbind.
+func (s *session) request(command wire.CommandID, body wire.Body) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requestLocked(command, body)
+}
+
+func (s *session) requestLocked(command wire.CommandID, body wire.Body) error {
+	sequence := s.window.next()
+	start := len(s.out)
+	out, err := wire.Append(s.out, wire.Header{Command: command, Sequence: sequence}, body)
+	if err != nil {
+		return err
+	}
+	s.register(request{command: command, sequence: sequence}, out, start)
+	return nil
+}
+
+// register puts a request in the window before its octets can reach the socket: a peer on the same host answers before the
+// write returns.
+func (s *session) register(r request, out []byte, start int) {
+	r.sent, r.reads, r.start = time.Now(), s.reads, s.queued
+	s.window.add(r)
+	s.queue(out, start)
+	s.arm(r.sent.Add(s.responseTimeout))
+}
+
+// queue takes out with what was appended to it from start on. The lock is held.
+func (s *session) queue(out []byte, start int) {
+	s.out = out
+	s.queued += uint64(len(out) - start)
+	if !s.corked {
+		s.wakeWriter()
+	}
+}
+
+func (s *session) wakeWriter() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// room is how many more segments the session takes now.
+func (s *session) room() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateTX && s.state != stateTRX {
+		return 0
+	}
+	return s.sessionConfig.window - s.window.messages
+}
+
+// errNoRoom is for a segment that came when the window was full or the session over. Nothing was sent.
+var errNoRoom = errors.New("no room")
+
+// submit sends one segment. Any error but errNoRoom is of the codec: the segment cannot be sent by any session.
+func (s *session) submit(m *submission, segment int, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateTX && s.state != stateTRX || s.window.messages >= s.sessionConfig.window {
+		return errNoRoom
+	}
+	sequence := s.window.next()
+	start := len(s.out)
+	out, err := m.append(s.out, segment, sequence, now, s.noTLVs)
+	if err != nil {
+		return err
+	}
+	s.register(request{command: wire.CmdSubmitSM, sequence: sequence, message: m, segment: segment}, out, start)
+	return nil
+}
+
+// respond answers a request of the peer.
+func (s *session) respond(h wire.Header, status wire.Status) {
+	s.mu.Lock()
+	over := s.respondLocked(h, status)
+	s.mu.Unlock()
+	if over {
+		s.close(errDoesNotRead)
+	}
+}
+
+func (s *session) respondLocked(h wire.Header, status wire.Status) (over bool) {
+	if s.state == stateClosed {
+		return false
+	}
+	start := len(s.out)
+	out := wire.AppendHeader(s.out, wire.Header{Command: h.Command.Resp(), Status: status, Sequence: h.Sequence})
+	switch h.Command {
+	case wire.CmdDeliverSM, wire.CmdDataSM:
+		out = wire.Finish(append(out, 0), start) // message_id, unused (SMPP 3.4, 4.6.2)
+	}
+	s.queue(out, start)
+	return len(s.out) > maxOut
+}
+
+// answerer is the func that answers a request which the owner took. The first call counts.
+func (s *session) answerer(h wire.Header) func(wire.Status) {
+	var answered atomic.Bool
+	return func(status wire.Status) {
+		if answered.Swap(true) {
+			return
+		}
+		s.mu.Lock()
+		s.unanswered--
+		idle := s.draining && s.unanswered == 0
+		over := s.respondLocked(h, status)
+		s.mu.Unlock()
+		if over {
+			s.close(errDoesNotRead)
+		} else if idle {
+			s.owner.idle(s)
+		}
+	}
+}
+
+// accept counts a message of the peer that the owner will answer; if it must not, it is answered here, and accept says false.
+func (s *session) accept(h wire.Header) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining:
+		s.respondLocked(h, wire.StatusSystemError)
+	case s.unanswered >= maxUnanswered:
+		s.respondLocked(h, wire.StatusThrottled)
+	default:
+		s.unanswered++
+		return true
+	}
+	return false
+}
+
+// drain refuses what the peer sends from now on, and says whether nothing is in flight either way.
+func (s *session) drain() (idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	return s.window.messages == 0 && s.unanswered == 0
+}
+
+// unbind ends the session: unbind, its response, close. What is in flight ends with it.
+func (s *session) unbind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.bound() {
+		s.state = stateUnbinding
+		_ = s.requestLocked(wire.CmdUnbind, nil) // a header always encodes
+	}
+}
+
+// inFlight is how many segments wait for their response.
+func (s *session) inFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.window.messages
+}
+
+// close ends the session with a cause. The first one counts.
+func (s *session) close(cause error) {
+	s.mu.Lock()
+	if s.cause != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.cause, s.state = cause, stateClosed
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	close(s.dead)
+	s.mu.Unlock()
+	conn := s.conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn() // without close_notify, which would wait for a peer that does not read
+	}
+	conn.Close()
+}
+
+// finish gives what became of the segments that were in flight when the session ended. Both goroutines are gone.
+func (s *session) finish() []answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var left []answer
+	for s.window.oldest != nil {
+		r := s.window.remove(s.window.oldest)
+		if r.message == nil {
+			continue
+		}
+		fate := sms.Unknown
+		if r.start >= s.written {
+			fate = sms.NotSent // not one octet of it left
+		}
+		left = append(left, answer{message: r.message, segment: r.segment, fate: fate, reason: s.cause})
+	}
+	return left
+}
+
+// write is the writer: what is queued goes out in one write.
+func (s *session) write() {
+	defer close(s.wrote)
+	var buf []byte
+	for {
+		select {
+		case <-s.wake:
+		case <-s.dead:
+			return
+		}
+		for {
+			s.mu.Lock()
+			if len(s.out) == 0 {
+				last := s.lastWords
+				s.mu.Unlock()
+				if last != nil {
+					s.close(last)
+				}
+				break
+			}
+			buf, s.out = s.out, buf[:0]
+			s.mu.Unlock()
+
+			_ = s.conn.SetWriteDeadline(time.Now().Add(s.responseTimeout))
+			n, err := s.conn.Write(buf)
+			s.mu.Lock()
+			s.written += uint64(n)
+			s.mu.Unlock()
+			if err != nil {
+				var timeout net.Error
+				if errors.As(err, &timeout) && timeout.Timeout() {
+					err = errDoesNotRead
+				}
+				s.close(err)
+				return
+			}
+			if cap(buf) > keepOut {
+				buf = nil
+			}
+		}
+	}
+}
+
+// read is the reader: it takes what one read brought, and only then hands on what that ended and wakes the writer.
+func (s *session) read() {
+	r := wire.NewReader(s.conn, 0)
+	for fresh := true; ; fresh = !r.Ready() {
+		if fresh {
+			s.uncork()
+		}
+		h, body, err := r.Next()
+		if err != nil {
+			s.uncork()
+			s.close(readCause(err))
+			return
+		}
+		if fresh {
+			s.cork()
+		}
+		s.handle(h, body)
+	}
+}
+
+// readCause says why reading ended.
+func readCause(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return errPeerClosed
+	case errors.Is(err, wire.ErrFrameCut):
+		return fmt.Errorf("%w: %w", errPeerClosed, err)
+	}
+	return err
+}
+
+func (s *session) cork() {
+	s.mu.Lock()
+	s.corked = true
+	s.reads++
+	s.lastRead = time.Now()
+	s.mu.Unlock()
+}
+
+// uncork hands on the answers that were gathered, which may queue more, and lets the writer write.
+func (s *session) uncork() {
+	if len(s.answers) > 0 {
+		s.owner.answered(s, s.answers)
+		clear(s.answers)
+		s.answers = s.answers[:0]
+	}
+	s.mu.Lock()
+	s.corked = false
+	if len(s.out) > 0 || s.lastWords != nil {
+		s.wakeWriter()
+	}
+	over := len(s.out) > maxOut
+	s.mu.Unlock()
+	if over {
+		s.close(errDoesNotRead)
+	}
+}
+
+// handle takes one PDU.
+func (s *session) handle(h wire.Header, body []byte) {
+	if h.Command.IsResp() {
+		s.response(h, body)
+		return
+	}
+	if !h.Command.Known() {
+		s.counters.malformed.Add(1)
+		s.log.Debug("a command that SMPP 3.4 does not know", "command_id", uint32(h.Command), "seq", h.Sequence)
+		// The specification's own answer is a generic_nack, not the command's response (SMPP 3.4, 4.3.1).
+		s.respond(wire.Header{Command: wire.CmdGenericNack, Sequence: h.Sequence}, wire.StatusInvalidCommandID)
+		return
+	}
+	s.mu.Lock()
+	now := s.state
+	s.mu.Unlock()
+	if !legal[now][s.role.peer()].has(h.Command) {
+		s.log.Debug("a command that is illegal in this state", "command", h.Command, "seq", h.Sequence)
+		if h.Command.HasResp() {
+			s.respond(h, illegal(now, h.Command))
+		}
+		return
+	}
+	switch h.Command {
+	case wire.CmdEnquireLink:
+		s.respond(h, wire.StatusOK)
+	case wire.CmdUnbind:
+		s.respond(h, wire.StatusOK)
+		s.mu.Lock()
+		if s.state != stateClosed {
+			s.state, s.lastWords = stateUnbinding, errPeerUnbound
+		}
+		s.mu.Unlock()
+	case wire.CmdAlertNotification:
+		s.log.Debug("alert_notification", "seq", h.Sequence)
+	default:
+		s.owner.received(s, h, body)
+	}
+}
+
+// response takes a response of the peer.
+func (s *session) response(h wire.Header, body []byte) {
+	s.mu.Lock()
+	q := s.window.waiting[h.Sequence]
+	if q == nil || h.Command != q.command.Resp() && h.Command != wire.CmdGenericNack {
+		s.mu.Unlock()
+		s.counters.unexpected.Add(1)
+		s.log.Debug("a response that nobody waits for", "command", h.Command, "seq", h.Sequence, "status", h.Status)
+		return
+	}
+	r := s.window.remove(q)
+	if h.Command == wire.CmdGenericNack && h.Status == wire.StatusOK {
+		h.Status = wire.StatusUnknownError // a nack is a no, whatever it says
+	}
+	switch r.command {
+	case wire.CmdEnquireLink:
+		s.enquiring = false
+		s.mu.Unlock()
+	case wire.CmdUnbind:
+		s.mu.Unlock()
+		s.close(errUnbound)
+	case wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver:
+		s.mu.Unlock()
+		s.bindAnswered(r.command, h.Status, body)
+	default:
+		s.mu.Unlock()
+		s.answers = append(s.answers, s.segmentAnswered(r, h, body))
+	}
+}
+
+// segmentAnswered reads a submit_sm_resp or the nack in its place.
+func (s *session) segmentAnswered(r request, h wire.Header, body []byte) answer {
+	a := answer{message: r.message, segment: r.segment, fate: sms.Refused, status: h.Status}
+	if h.Status != wire.StatusOK {
+		return a // an error response may have no body, and nothing in it matters (SMPP 3.4, 4.4.2)
+	}
+	a.fate = sms.Accepted
+	// The peer has accepted it, so a body that does not parse changes nothing but that its SMSC id may be missing.
+	if err := s.resp.DecodeBody(body); err != nil {
+		s.counters.malformed.Add(1)
+		s.log.Debug("a response with a bad body", "command", h.Command, "seq", h.Sequence, "error", err)
+	}
+	a.id = s.resp.MessageID
+	return a
+}
+
+// bindAnswered takes the response to our bind.
+func (s *session) bindAnswered(command wire.CommandID, status wire.Status, body []byte) {
+	if status != wire.StatusOK {
+		s.close(&bindRefusedError{status})
+		return
+	}
+	var resp wire.BindResp
+	_ = resp.DecodeBody(body) // a yes is a yes; only the version is of interest
+	version, told := resp.TLVs.Uint(wire.TagSCInterfaceVersion)
+	s.mu.Lock()
+	if s.state != stateOpen {
+		s.mu.Unlock()
+		return
+	}
+	s.state = boundBy(command)
+	// SMPP 3.4, 3.4: no optional parameters to who speaks an earlier version. Who tells none is taken for 3.4, as peers are.
+	s.noTLVs = told && version < 0x34
+	if s.enquireLink > 0 {
+		s.arm(s.lastRead.Add(s.enquireLink))
+	}
+	s.mu.Unlock()
+	s.owner.bound(s)
+}
+
+// arm makes tick run at the given time, or before. The lock is held.
+func (s *session) arm(at time.Time) {
+	if s.state == stateClosed || !s.timerAt.IsZero() && !at.Before(s.timerAt) {
+		return
+	}
+	s.timerAt = at
+	if s.timer == nil {
+		s.timer = time.AfterFunc(time.Until(at), s.tick)
+	} else {
+		s.timer.Reset(time.Until(at))
+	}
+}
+
+// tick does what is due by time: requests that ran out, and the question whether a silent peer is alive. The one timer of the
+// session is set for what is due next when it was set, and so runs out now and then for nothing; it never costs a request more
+// than a comparison.
+func (s *session) tick() {
+	now := time.Now()
+	var answers []answer
+	var cause error
+	s.mu.Lock()
+	if s.state == stateClosed {
+		s.mu.Unlock()
+		return
+	}
+	s.timerAt = time.Time{}
+	for s.window.oldest != nil && !now.Before(s.window.oldest.sent.Add(s.responseTimeout)) {
+		r := s.window.remove(s.window.oldest)
+		silent := r.reads == s.reads // nothing came since it was sent, so nobody is there
+		switch r.command {
+		case wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver:
+			cause = errBindTimeout
+		case wire.CmdUnbind:
+			cause = errUnbindSilent
+		case wire.CmdEnquireLink:
+			s.enquiring = false
+			if silent {
+				cause = fmt.Errorf("%w: no enquire_link_resp in %v", errSilent, s.responseTimeout)
+			}
+		default:
+			reason := fmt.Errorf("no %v in %v", r.command.Resp(), s.responseTimeout)
+			answers = append(answers, answer{message: r.message, segment: r.segment, fate: sms.Unknown, reason: reason})
+			if silent {
+				cause = fmt.Errorf("%w: %w", errSilent, reason)
+			}
+		}
+	}
+	if s.state.bound() && s.enquireLink > 0 && !s.enquiring && cause == nil {
+		if due := s.lastRead.Add(s.enquireLink); now.Before(due) {
+			s.arm(due)
+		} else {
+			s.enquiring = true
+			_ = s.requestLocked(wire.CmdEnquireLink, nil) // a header always encodes
+		}
+	}
+	if s.window.oldest != nil {
+		s.arm(s.window.oldest.sent.Add(s.responseTimeout))
+	} else if s.state.bound() && s.enquireLink > 0 && !s.enquiring {
+		s.arm(s.lastRead.Add(s.enquireLink))
+	}
+	s.mu.Unlock()
+	if cause != nil {
+		s.close(cause)
+	}
+	if len(answers) > 0 {
+		s.owner.answered(s, answers)
+	}
+}
+
+// stopWith closes the session when ctx ends. The returned func gives that up.
+func (s *session) stopWith(ctx context.Context) (release func() bool) {
+	return context.AfterFunc(ctx, func() { s.close(errStopped) })
+}
