@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"strings"
+	"sync"
+
+	"golang.org/x/net/ipv4"
+
+	"sipsmpp/gateway/gatewaytest"
+)
+
+// mo lets the SMSC send deliver_sm; a SIP sink counts.
+type mo struct {
+	*load
+	conn    *net.UDPConn
+	batch   *ipv4.PacketConn
+	running sync.WaitGroup
+}
+
+func (m *mo) start(context.Context) error {
+	addr, err := net.ResolveUDPAddr("udp", m.sink)
+	if err != nil {
+		return err
+	}
+	if m.conn, err = net.ListenUDP("udp", addr); err != nil {
+		return err
+	}
+	_ = m.conn.SetReadBuffer(socketBuffer)  // the kernel gives what it allows
+	_ = m.conn.SetWriteBuffer(socketBuffer) // likewise
+	m.batch = ipv4.NewPacketConn(m.conn)
+	m.running.Go(m.read)
+	return nil
+}
+
+func (m *mo) stop() {
+	m.conn.Close()
+	m.running.Wait()
+}
+
+func (m *mo) send(ctx context.Context) error {
+	return m.sendAll(ctx, func(n int, e *entry) error {
+		d := gatewaytest.Deliver{From: m.from, To: m.to, Text: markText(m.name, n, m.length)}
+		return m.smsc.Send(d, func(status uint32, err error) {
+			if err != nil {
+				m.giveUp(e)
+				return
+			}
+			m.settle(e, status, status == gatewaytest.StatusOK)
+		})
+	}, func() error { return nil })
+}
+
+// read is the sink: it answers every request, and counts the messages.
+func (m *mo) read() {
+	requests, answers := readBatch(), make([]ipv4.Message, batchSize)
+	for i := range answers {
+		answers[i].Buffers = [][]byte{nil}
+	}
+	for {
+		n, err := m.batch.ReadBatch(requests, 0)
+		if err != nil {
+			return
+		}
+		answered := 0
+		for i := range max(n, 0) {
+			b := requests[i].Buffers[0][:requests[i].N]
+			source, _ := requests[i].Addr.(*net.UDPAddr)
+			answer := &answers[answered]
+			to, ok := respond(answer.Buffers[0][:0], b, m.sinkStatus, source)
+			if !ok {
+				continue
+			}
+			answer.Buffers[0], answer.Addr = to, source
+			answered++
+			if bytes.HasPrefix(b, []byte("MESSAGE ")) {
+				_, body, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+				m.arrive(body, transaction(b))
+			}
+		}
+		for from := 0; from < answered; {
+			n, err := m.batch.WriteBatch(answers[from:answered], 0)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			from += max(n, 1) // what cannot be sent is lost, as it may be on the way
+		}
+	}
+}
+
+// transaction is a number for the branch of a request, not 0: a retransmission has the same.
+func transaction(b []byte) uint32 {
+	_, rest, _ := bytes.Cut(b, []byte("branch="))
+	end := bytes.IndexAny(rest, ";,\r\n ")
+	h := fnv.New32a()
+	_, _ = h.Write(rest[:max(end, 0)]) // a hash takes everything
+	return h.Sum32() | 1
+}
+
+// respond appends the response to a request (RFC 3261, 8.2.6): false where there is none to give. OPTIONS is always answered
+// with 200, so that a gateway that probes its next hop is content.
+func respond(out, request []byte, status int, source *net.UDPAddr) ([]byte, bool) {
+	line, rest, ok := bytes.Cut(request, []byte("\r\n"))
+	if !ok || source == nil || !bytes.HasSuffix(line, []byte(" SIP/2.0")) || bytes.HasPrefix(line, []byte("ACK ")) {
+		return nil, false
+	}
+	if bytes.HasPrefix(line, []byte("OPTIONS ")) {
+		status = 200
+	}
+	out = fmt.Appendf(out, "SIP/2.0 %d Counted\r\n", status)
+	for first := true; len(rest) > 0; {
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		if len(line) == 0 {
+			break
+		}
+		name, value, _ := strings.Cut(string(line), ":")
+		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		case "via", "v":
+			if first && strings.Contains(value, ";rport") && !strings.Contains(value, ";rport=") {
+				// RFC 3581, 4
+				value = strings.Replace(value, ";rport", fmt.Sprintf(";rport=%d;received=%s", source.Port, source.IP), 1)
+			}
+			first = false
+			out = fmt.Appendf(out, "Via:%s\r\n", value)
+		case "to", "t":
+			out = append(out, line...)
+			if !strings.Contains(value, ";tag=") {
+				out = append(out, ";tag=smscsim"...)
+			}
+			out = append(out, "\r\n"...)
+		case "from", "f", "call-id", "i", "cseq":
+			out = append(append(out, line...), "\r\n"...)
+		}
+	}
+	return append(out, "Content-Length: 0\r\n\r\n"...), true
+}
