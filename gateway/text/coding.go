@@ -101,7 +101,10 @@ func sizeIn(s string, alphabet sms.Alphabet, dataCoding uint8) (n int, bad rune,
 		return gsmSize(s)
 	case sms.AlphabetUCS2:
 		for _, r := range s {
-			n += 2 * utf16.RuneLen(r)
+			n += 2
+			if r >= 0x10000 {
+				n += 2
+			}
 		}
 		return n, 0, true
 	case sms.AlphabetOther:
@@ -139,11 +142,13 @@ func appendIn(dst []byte, s string, alphabet sms.Alphabet) []byte {
 		return appendGSM(dst, s)
 	case sms.AlphabetUCS2:
 		for _, r := range s {
-			if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
-				dst = append(dst, byte(hi>>8), byte(hi), byte(lo>>8), byte(lo))
-			} else {
+			if r >= 0x10000 {
+				var low rune
+				r, low = utf16.EncodeRune(r)
 				dst = append(dst, byte(r>>8), byte(r))
+				r = low
 			}
+			dst = append(dst, byte(r>>8), byte(r))
 		}
 	default:
 		for _, r := range s {

@@ -52,14 +52,18 @@ func decode(octets []byte, udhi bool, dataCoding uint8, deflt sms.Alphabet, part
 		d.UDH = others(h.fields, part || binary)
 	}
 	octets = octets[h.size:]
-	var stack [256]byte
-	unpacked := d.Alphabet == sms.AlphabetGSM7Packed
-	if unpacked {
-		octets = appendUnpacked(stack[:0], octets, fillBits(h.size))
-	}
-	if part || binary {
+	switch {
+	case d.Alphabet == sms.AlphabetGSM7Packed:
+		var stack [256]byte
+		septets := appendUnpacked(stack[:0], octets, fillBits(h.size))
+		if part {
+			d.Data = slices.Clone(septets)
+		} else {
+			d.Text = decodeGSM(septets, h.shifts)
+		}
+	case part || binary:
 		d.Data = slices.Clone(octets)
-	} else {
+	default:
 		d.Text = decodeIn(octets, d.Alphabet, dataCoding, h.shifts)
 	}
 	return d, err

@@ -27,14 +27,7 @@ type layout struct {
 // whole says that one segment does.
 func (l *layout) whole() bool { return l.payload || l.size <= l.lone }
 
-// choose finds alphabet and data_coding for a message:
-//
-//   - Data keeps its data_coding, else it is 4, or 0xF4 to 0xF7 with a class.
-//   - A data_coding without an Alphabet is the sender's demand: that or an error. With an Alphabet beside it, it is what the
-//     message came with: it stays where it means that alphabet on this carrier too and holds the text.
-//   - A class is told by 0xF0 to 0xF3 in GSM, by 0x18 to 0x1B in UCS-2.
-//   - An Alphabet is a wish: it is kept if it holds the text and has a data_coding on this carrier.
-//   - Else it is what data_coding 0 means if that holds the text, else UCS-2, which holds everything.
+// choose finds alphabet, data_coding and size of a message, in the order that Encode promises.
 func (l *layout) choose(m *sms.Message) error {
 	if m.IsBinary() {
 		l.alphabet, l.dataCoding, l.size = sms.AlphabetBinary, codingBinary, len(m.Data)
@@ -226,9 +219,18 @@ func (l *layout) cut(units []byte) int {
 	return n
 }
 
-// Encode makes the segments of a message for a carrier: the smallest alphabet that holds the text, unless the message says
-// otherwise (the order is at layout.choose), and as many segments as it takes. ref is the concatenation reference, of which udh8
-// takes the lower half. m.UDH goes in every part, beside the concatenation element, and takes from its room.
+// Encode makes the segments of a message for a carrier, as few as hold it. The first of these that applies says how:
+//
+//   - Data keeps its data_coding; without one it gets 4, or 0xF4 to 0xF7 with a class.
+//   - A data_coding without an Alphabet is the sender's demand: that or an *UnencodableError. With an Alphabet beside it, it is what
+//     the message came with: it stays where it means that alphabet on this carrier too and holds the text.
+//   - A class goes out as 0xF0 to 0xF3 in GSM, or as 0x18 to 0x1B in UCS-2.
+//   - An Alphabet is a wish: it is kept if it holds the text and has a data_coding on this carrier.
+//   - What data_coding 0 means, if that holds the text.
+//   - UCS-2, which holds everything.
+//
+// ref is the concatenation reference, of which udh8 takes the lower half. m.UDH goes in every part, beside the concatenation
+// element, and takes from its room. No character is parted between segments, and no surrogate or escape from its other half.
 //
 // The errors are ErrTooLong, ErrUDH and *UnencodableError. The parts may share memory with one another, never with m.
 func Encode(m *sms.Message, c Carrier, ref uint16) (Encoded, error) {

@@ -25,7 +25,9 @@ type shiftTable [128]rune
 
 var (
 	gsmRunes   = tableOf([]rune(gsmBasic))
-	gsmExtRune = shiftTable{0x0a: '\f', 0x14: '^', 0x28: '{', 0x29: '}', 0x2f: '\\', 0x3c: '[', 0x3d: '~', 0x3e: ']', 0x40: '|', 0x65: '€'}
+	gsmExtRune = shiftTable{
+		0x0a: '\f', 0x14: '^', 0x28: '{', 0x29: '}', 0x2f: '\\', 0x3c: '[', 0x3d: '~', 0x3e: ']', 0x40: '|', 0x65: '€',
+	}
 	// gsmSeptets has the septet of each character up to Ω, the last but one of the alphabet in Unicode's order; the last is €.
 	gsmSeptets = func() (t ['Ω' + 1]uint8) {
 		for i := range t {

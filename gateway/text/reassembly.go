@@ -26,7 +26,7 @@ func KeyOf(m *sms.Message) Key {
 }
 
 // ErrReassemblyFull is for a part that would take the Reassembler beyond its limits. The peer is to be told to try again later.
-var ErrReassemblyFull = errors.New("too many messages in parts are incomplete: answer with a temporary error, and the peer sends it again")
+var ErrReassemblyFull = errors.New("too many parts are held: answer with a temporary error, and the peer sends this one again")
 
 // ErrPart is for a message that is no part, or whose number is not within its total.
 var ErrPart = errors.New("not a part of a message: its part needs a total, and a number from 1 to it")
@@ -34,7 +34,7 @@ var ErrPart = errors.New("not a part of a message: its part needs a total, and a
 // Limits bound a Reassembler. A zero value takes the default.
 type Limits struct {
 	Messages int           // most messages held; 10,000
-	Octets   int           // most octets of text and data held; 16 MiB
+	Octets   int           // most memory held: of each part what it brought and 512 octets besides; 64 MiB
 	Age      time.Duration // how long a message waits for its next part; 5 minutes
 }
 
@@ -45,7 +45,7 @@ type Limits struct {
 // by Expired, again each Age until Forget.
 //
 // References come round, with 8 bits soon. A part whose octets differ from those that the message under its key has under its number
-// begins a new message. The old one takes no more parts; if incomplete, the next Expired gives it, for its parts may have been
+// begins a new message; one whose octets are the same is a repetition. The old one takes no more parts; if incomplete, the next Expired gives it, for its parts may have been
 // acknowledged.
 type Reassembler struct {
 	limits Limits
@@ -74,7 +74,7 @@ func NewReassembler(l Limits) *Reassembler {
 	return &Reassembler{
 		limits: Limits{
 			Messages: cmp.Or(l.Messages, 10_000),
-			Octets:   cmp.Or(l.Octets, 16<<20),
+			Octets:   cmp.Or(l.Octets, 64<<20),
 			Age:      cmp.Or(l.Age, 5*time.Minute),
 		},
 		byKey: make(map[Key]*assembly),
@@ -132,7 +132,7 @@ func (r *Reassembler) add(m *sms.Message, restored bool) (whole *sms.Message, du
 			a, at = nil, 0 // the reference has come round
 		}
 	}
-	n := len(m.Data) + len(m.Text)
+	n := memory(m)
 	if !restored && (r.octets+n > r.limits.Octets || a == nil && len(r.all) >= r.limits.Messages) {
 		return nil, false, ErrReassemblyFull
 	}
@@ -174,7 +174,7 @@ func (r *Reassembler) give(a *assembly) *sms.Message {
 
 // Forget drops a message that Add, Restore or Expired gave: it is with the next hop or on disk now. It gives the IDs of the parts
 // that it was made of, those that have one, so that what was kept of them elsewhere can go too. Of a message that is not known,
-// or was forgotten before, there are none.
+// or was forgotten before, there are none. After that, a part under the same key begins a new message.
 func (r *Reassembler) Forget(whole *sms.Message) (parts []sms.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -228,6 +228,15 @@ func (r *Reassembler) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.all)
+}
+
+// memory is about what a part takes, so that many parts with little in them are bounded too.
+func memory(m *sms.Message) int {
+	n := 512 + len(m.Data) + len(m.Text) + len(m.UDH)
+	for _, tlv := range m.TLVs {
+		n += len(tlv.Value)
+	}
+	return n
 }
 
 func sameOctets(a, b *sms.Message) bool {

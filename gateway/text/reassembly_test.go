@@ -201,18 +201,28 @@ func TestReassemblerExpired(t *testing.T) {
 }
 
 func TestReassemblerLimits(t *testing.T) {
-	r := NewReassembler(Limits{Messages: 2, Octets: 10})
-	add(t, r, part(1, 2, 1, "12345"), "", false)
-	add(t, r, part(2, 2, 1, "123"), "", false)
-	for _, m := range []*sms.Message{part(3, 2, 1, "1"), part(2, 2, 2, "123"), part(1, 2, 1, "x")} {
+	r := NewReassembler(Limits{Messages: 2, Octets: 3*512 + 10})
+	full := func(m *sms.Message) {
+		t.Helper()
 		if whole, dup, err := r.Add(m); whole != nil || dup || !errors.Is(err, ErrReassemblyFull) {
 			t.Fatalf("part %+v: %v, %v, %v", m.Part, whole, dup, err)
 		}
 	}
+	add(t, r, part(1, 2, 1, "12345"), "", false)
+	add(t, r, part(2, 2, 1, "123"), "", false)
+	full(part(3, 2, 1, ""))    // a third message
+	full(part(1, 2, 1, "x"))   // the same, by its reference reused
+	full(part(2, 2, 2, "123")) // an octet too many
+	tlvs := part(2, 2, 2, "")  // the same
+	tlvs.UDH = []byte{0x70, 0}
+	tlvs.TLVs = []sms.TLV{{Value: []byte{1}}}
+	full(tlvs)
 	add(t, r, part(2, 2, 1, "123"), "", true)
 	whole := add(t, r, part(2, 2, 2, "12"), "12312", false)
 	r.Forget(whole)
-	add(t, r, part(3, 2, 1, "12345"), "", false)
+	add(t, r, part(3, 2, 1, "1"), "", false)
+	add(t, r, part(3, 2, 2, ""), "1", false)
+	full(part(1, 2, 2, "")) // a fourth part
 	if got := r.Restore([]*sms.Message{part(4, 2, 1, "beyond the "), {}, part(4, 2, 1, "beyond the "), part(4, 2, 2, "limits")}); len(got) != 1 || got[0].Text != "beyond the limits" {
 		t.Fatalf("restored %+v", got)
 	}
