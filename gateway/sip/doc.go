@@ -15,7 +15,8 @@
 //   - An answer that does not fit its queue is dropped; the retransmission gets it. Everything else that was promised to be
 //     told is told: Send's done is called exactly once, also through Close.
 //
-// The layers, from the wire up: udp.go and stream.go carry octets; scan.go finds in them what transport and transaction layer
-// need; answered.go and pending.go are the server's and the client's transactions; server.go and client.go are the user agent.
-// The user agent reads requests by sipgo's parser.
+// The layers, from the wire up: udp.go and stream.go carry octets; scan.go takes a message apart where it lies; answered.go and
+// pending.go are the server's and the client's transactions; server.go and client.go are the user agent. URIs and addresses are
+// read by sipgo; the head of a message is not, since its answer must carry what came as it came, also of what does not parse,
+// and since that halves the cost of a request.
 package sip

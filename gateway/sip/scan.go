@@ -13,9 +13,9 @@ const (
 	cookie    = "z9hG4bK"
 )
 
-// message is a SIP message as the transport and transaction layers see it: slices of the octets that came, so that an answer
-// carries Via, From, To, Call-ID and CSeq exactly as the request had them, and a retransmission is known before it is parsed.
-// It is valid as long as those octets are, and is reused from message to message.
+// message is a SIP message: slices of the octets that came, so that an answer carries Via, From, To, Call-ID and CSeq exactly as
+// the request had them, and a retransmission costs no allocation. URIs are left to sipgo. It is valid as long as those octets
+// are, and is reused from message to message.
 type message struct {
 	raw  []byte
 	head int    // length of the head with its empty line
@@ -24,22 +24,26 @@ type message struct {
 	method, uri, version []byte // of a request
 	status               int    // of a response; 0: this is a request
 
-	vias       [][]byte // the values of the Via fields, top first
-	top        via
-	from, to   []byte
-	callID     []byte
-	cseq       []byte
-	seq        uint32
-	seqMethod  []byte
-	length     int    // Content-Length; -1: none given
-	retryAfter int    // seconds
-	fault      string // what is wrong with it, in the words of a 400's reason phrase; empty: nothing
+	vias        [][]byte // the values of the Via fields, top first
+	top         via
+	from, to    []byte
+	callID      []byte
+	cseq        []byte
+	seqMethod   []byte
+	length      int    // Content-Length; -1: none given
+	retryAfter  int    // seconds
+	maxForwards int    // -1: none given
+	fault       string // what is wrong with it, in the words of a 400's reason phrase; empty: nothing
+
+	// What the user agent looks at; nil where it is missing.
+	contentType, encoding, expires, date, asserted []byte
+	require                                        [][]byte
 }
 
 // scan reads the head of b, unfolding its lines in place (RFC 3261, 7.3.1). It is false for what is no SIP message, or has no
 // Via to answer by. What else is wrong stands in fault: the reason phrase of a 400.
 func (m *message) scan(b []byte) bool {
-	*m = message{raw: b, vias: m.vias[:0], length: -1}
+	*m = message{raw: b, vias: m.vias[:0], require: m.require[:0], length: -1, maxForwards: -1}
 	line, rest, ok := m.line(b)
 	if !ok || !m.startLine(line) {
 		return false
@@ -145,23 +149,46 @@ func (m *message) field(line []byte) {
 	case isName(name, "cseq", 0):
 		m.once(&m.cseq, value)
 	case isName(name, "content-length", 'l'):
-		n, err := strconv.ParseUint(string(value), 10, 31)
-		if err != nil || m.length >= 0 && m.length != int(n) {
+		n, ok := number(value, 31)
+		if !ok || m.length >= 0 && m.length != n {
 			m.fail("Bad Content-Length")
-			m.length = -1
-			return
+			n = -1
 		}
-		m.length = int(n)
+		m.length = n
+	case isName(name, "max-forwards", 0):
+		n, ok := number(value, 31)
+		if !ok || m.maxForwards >= 0 {
+			m.fail("Bad Max-Forwards")
+		}
+		m.maxForwards = n
+	case isName(name, "content-type", 'c'):
+		m.once(&m.contentType, value)
+	case isName(name, "content-encoding", 'e'):
+		m.once(&m.encoding, value)
+	case isName(name, "expires", 0):
+		m.once(&m.expires, value)
+	case isName(name, "date", 0):
+		m.once(&m.date, value)
+	case isName(name, "require", 0):
+		m.require = append(m.require, value)
+	case isName(name, "p-asserted-identity", 0):
+		if m.asserted == nil { // one or two are allowed (RFC 3325, 9.1); the first counts
+			m.asserted = value
+		}
 	case isName(name, "retry-after", 0):
-		digits := value
-		for i, c := range value {
-			if c < '0' || c > '9' {
-				digits = value[:i]
-				break
-			}
+		// Only the number of seconds: a comment or parameters may follow (RFC 3261, 20.33).
+		i := 0
+		for i < len(value) && value[i] >= '0' && value[i] <= '9' {
+			i++
 		}
-		m.retryAfter, _ = strconv.Atoi(string(digits))
+		m.retryAfter, _ = number(value[:i], 31)
 	}
+}
+
+// number reads digits and nothing else.
+func number(b []byte, bits int) (int, bool) {
+	n, err := strconv.ParseUint(string(b), 10, bits)
+	return int(n), err == nil
 }
 
 // isName compares a field's name with its long form, given in lower case, and its compact form (RFC 3261, 7.3.3).
@@ -210,9 +237,9 @@ func (m *message) check() {
 		}
 	}
 	digits, method, _ := bytes.Cut(m.cseq, []byte(" "))
-	seq, err := strconv.ParseUint(string(digits), 10, 31) // RFC 3261, 8.1.1.5
-	m.seq, m.seqMethod = uint32(seq), bytes.TrimSpace(method)
-	if err != nil || m.status == 0 && !bytes.Equal(m.seqMethod, m.method) {
+	_, ok := number(digits, 31) // RFC 3261, 8.1.1.5
+	m.seqMethod = bytes.TrimSpace(method)
+	if !ok || m.status == 0 && !bytes.Equal(m.seqMethod, m.method) {
 		m.fail("Bad CSeq")
 	}
 	if m.length > len(m.body) {
@@ -299,14 +326,11 @@ func (v *via) sentBy(b []byte) bool {
 	if len(v.host) == 0 {
 		return false
 	}
+	ok := true
 	if port = bytes.TrimSpace(port); len(port) > 0 {
-		n, err := strconv.ParseUint(string(port), 10, 16)
-		if err != nil {
-			return false
-		}
-		v.port = int(n)
+		v.port, ok = number(port, 16)
 	}
-	return true
+	return ok
 }
 
 // params walks over `;name=value;name` and minds quoted values. A value keeps its quotes.

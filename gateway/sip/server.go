@@ -39,8 +39,6 @@ type refusal struct {
 	retryAfter int
 }
 
-var parser = sip.NewParser()
-
 // received is the way in for whatever a socket took: b is one message. It is done with b when it returns.
 func (e *Endpoint) received(in *inbox, b []byte, from origin) {
 	if !in.m.scan(b) {
@@ -77,7 +75,7 @@ func (e *Endpoint) request(in *inbox, from origin) {
 		return
 	}
 	if string(m.method) == "OPTIONS" {
-		e.refuse(m, from, key, e.options(m))
+		e.refuse(m, from, key, options(m))
 		return
 	}
 	msg, r := e.decode(m, from, now)
@@ -216,108 +214,75 @@ func (e *Endpoint) screen(m *message, from origin) refusal {
 }
 
 // options is the answer to an OPTIONS: what we can do (RFC 3261, 11.2).
-func (e *Endpoint) options(m *message) refusal {
-	req, r := parseRequest(m)
-	if r.code == 0 {
-		r = required(req)
-	}
-	if r.code != 0 {
+func options(m *message) refusal {
+	if _, r := inspect(m); r.code != 0 {
 		return r
 	}
 	return refusal{code: 200, header: allow + accept + "Accept-Encoding: identity\r\nSupported:\r\n"}
 }
 
-func parseRequest(m *message) (*sip.Request, refusal) {
-	parsed, _, err := parser.ParseHeaders(m.raw[:m.head], false)
-	req, ok := parsed.(*sip.Request)
-	if err != nil || !ok {
-		return nil, refusal{code: 400, reason: "Header Does Not Parse"}
+// inspect reads the Request-URI and refuses every extension that must be understood: none is (RFC 3261, 8.2.2).
+func inspect(m *message) (uri sip.Uri, r refusal) {
+	if err := sip.ParseUri(string(m.uri), &uri); err != nil || uri.Wildcard {
+		return uri, refusal{code: 400, reason: "Bad Request-URI"}
 	}
-	switch req.Recipient.Scheme {
+	switch uri.Scheme {
 	case "sip", "sips", "tel":
 	default:
-		return nil, refusal{code: 416}
+		return uri, refusal{code: 416}
 	}
-	return req, refusal{}
-}
-
-// required refuses every extension that must be understood: none is (RFC 3261, 8.2.2.3).
-func required(req *sip.Request) refusal {
-	var unsupported []string
-	for _, h := range req.Headers() {
-		if strings.EqualFold(h.Name(), "Require") && h.Value() != "" {
-			unsupported = append(unsupported, h.Value())
-		}
+	if required := bytes.Join(m.require, []byte(", ")); len(required) > 0 {
+		return uri, refusal{code: 420, header: "Unsupported: " + string(required) + "\r\n"}
 	}
-	if unsupported == nil {
-		return refusal{}
-	}
-	return refusal{code: 420, header: "Unsupported: " + strings.Join(unsupported, ", ") + "\r\n"}
+	return uri, refusal{}
 }
 
 // decode makes a message of a MESSAGE (RFC 3428, 7).
 func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message, refusal) {
-	req, r := parseRequest(m)
-	if r.code != 0 {
-		return nil, r
-	}
-	if h := req.MaxForwards(); h != nil && h.Val() == 0 {
+	if m.maxForwards == 0 {
 		return nil, refusal{code: 483} // we hand it on, so it is one hop more (RFC 3261, 16.3)
 	}
-	if r := required(req); r.code != 0 {
+	to, r := inspect(m)
+	if r.code != 0 {
 		return nil, r
 	}
 	if len(m.body) > e.cfg.MaxBody {
 		return nil, refusal{code: 413}
 	}
-	sender := req.From()
-	if sender == nil {
+	var sender sip.Uri
+	if _, err := sip.ParseAddressValue(string(m.from), &sender, nil); err != nil {
 		return nil, refusal{code: 400, reason: "Bad From"}
+	}
+	if m.asserted != nil {
+		// Only who is trusted comes this far (RFC 3325, 5).
+		var asserted sip.Uri
+		if _, err := sip.ParseAddressValue(string(m.asserted), &asserted, nil); err == nil {
+			sender = asserted
+		}
+	}
+	if len(m.encoding) > 0 && !strings.EqualFold(string(m.encoding), "identity") {
+		return nil, refusal{code: 415, header: "Accept-Encoding: identity\r\n"}
 	}
 	msg := &sms.Message{
 		Ref:      string(m.callID),
 		Ingress:  sms.SIP,
 		Peer:     from.peer(),
-		From:     addressOf(&sender.Address),
-		To:       addressOf(&req.Recipient),
+		From:     addressOf(&sender),
+		To:       addressOf(&to),
 		Received: now,
 	}
-	var contentType, encoding, expires, date string
-	asserted := false
-	for _, h := range req.Headers() {
-		switch name := h.Name(); {
-		case strings.EqualFold(name, "Content-Type"):
-			contentType = h.Value()
-		case strings.EqualFold(name, "Content-Encoding"), strings.EqualFold(name, "e"):
-			encoding = h.Value()
-		case strings.EqualFold(name, "Expires"):
-			expires = h.Value()
-		case strings.EqualFold(name, "Date"):
-			date = h.Value()
-		case strings.EqualFold(name, "P-Asserted-Identity"):
-			// Only who is trusted comes this far (RFC 3325, 9.1). It is the first of at most two that counts.
-			var uri sip.Uri
-			if _, err := sip.ParseAddressValue(h.Value(), &uri, nil); err == nil && !asserted {
-				msg.From, asserted = addressOf(&uri), true
-			}
-		}
-	}
-	if expires != "" {
-		msg.Expires = expiry(expires, date, now)
-	}
-	if encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, refusal{code: 415, header: "Accept-Encoding: identity\r\n"}
+	if m.expires != nil {
+		msg.Expires = expiry(string(m.expires), string(m.date), now)
 	}
 	switch {
-	case contentType == "" && len(m.body) == 0:
-	case contentType == "":
+	case len(m.contentType) == 0 && len(m.body) == 0:
+	case len(m.contentType) == 0:
 		return nil, refusal{code: 400, reason: "Missing Content-Type"} // RFC 3261, 7.4.1
 	default:
-		text, ok := decodeText(contentType, m.body)
-		if !ok {
+		var ok bool
+		if msg.Text, ok = decodeText(string(m.contentType), m.body); !ok {
 			return nil, refusal{code: 415}
 		}
-		msg.Text = text
 	}
 	return msg, refusal{}
 }

@@ -117,7 +117,7 @@ func TestAnswers(t *testing.T) {
 		{"bare LF", aMessage("70\r\n", "70\n"), "400 Header Line Without CRLF", ""},
 		{"NUL", aMessage("70", "7\x000"), "400 Header Line Without CRLF", ""},
 		{"no colon", aMessage("Max-Forwards: 70", "Max-Forwards 70"), "400 Header Field Without Colon", ""},
-		{"bad Max-Forwards", aMessage("Max-Forwards: 70", "Max-Forwards: many"), "400 Header Does Not Parse", ""},
+		{"bad Max-Forwards", aMessage("Max-Forwards: 70", "Max-Forwards: many"), "400 Bad Max-Forwards", ""},
 		{"spaces in the Request-URI", aMessage("MESSAGE sip:+4915112345678@", "MESSAGE sip:+49 151@"), "400 Bad Request-URI", ""},
 		{"body without a type", aMessage("Content-Type: text/plain\r\n", ""), "400 Missing Content-Type", ""},
 		{"too many fields", aMessage(maxForwards, strings.Repeat("X: y\r\n", 300)), "400 Too Many Header Fields", ""},
