@@ -64,7 +64,7 @@ type assembly struct {
 	parts  []*sms.Message // sorted by Part.Seq
 	octets int
 	due    time.Time
-	whole  *sms.Message // once it was given out
+	given  []*sms.Message // each time that it was given out, the last mostGiven
 }
 
 func (a *assembly) complete() bool { return len(a.parts) == int(a.key.Total) }
@@ -89,8 +89,8 @@ func NewReassembler(l Limits) *Reassembler {
 // that of all parts; ID and Part are zero; Received is when the first part to arrive did; Segments counts the parts. If part 1
 // asks for no receipt, it has the request of the first part that does.
 //
-// dup says that the part was there already; of a complete message, which was not yet forgotten, whole is then given again, the
-// same pointer as before.
+// dup says that the part was there already. If the message is complete and not yet forgotten, whole is given then too, assembled
+// anew: its peer was told to try again, or did not wait for the answer.
 //
 // m is kept, and must not be changed afterwards. The errors are ErrReassemblyFull and ErrPart.
 func (r *Reassembler) Add(m *sms.Message) (whole *sms.Message, dup bool, err error) {
@@ -163,16 +163,22 @@ func (r *Reassembler) add(m *sms.Message, restored bool) (whole *sms.Message, du
 	return r.give(a), false, nil
 }
 
-// give gives an assembly out, the same message each time: what was given takes no more parts.
+// mostGiven bounds what is remembered of a message whose peer sends the last part over and over.
+const mostGiven = 8
+
+// give gives an assembly out, a message of its own each time, since the one given before may still be on its way.
 func (r *Reassembler) give(a *assembly) *sms.Message {
-	if a.whole == nil {
-		a.whole = assemble(a.parts, int(a.key.Total))
-		r.given[a.whole] = a
+	whole := assemble(a.parts, int(a.key.Total))
+	if len(a.given) == mostGiven {
+		delete(r.given, a.given[0])
+		a.given = slices.Delete(a.given, 0, 1)
 	}
-	return a.whole
+	a.given = append(a.given, whole)
+	r.given[whole] = a
+	return whole
 }
 
-// Forget drops a message that Add, Restore or Expired gave: it is with the next hop or on disk now. It gives the IDs of the parts
+// Forget drops what Add, Restore or Expired gave as this message: it is with the next hop or on disk now. It gives the IDs of the parts
 // that it was made of, those that have one, so that what was kept of them elsewhere can go too. Of a message that is not known,
 // or was forgotten before, there are none. After that, a part under the same key begins a new message.
 func (r *Reassembler) Forget(whole *sms.Message) (parts []sms.ID) {
@@ -182,7 +188,9 @@ func (r *Reassembler) Forget(whole *sms.Message) (parts []sms.ID) {
 	if a == nil {
 		return nil
 	}
-	delete(r.given, whole)
+	for _, given := range a.given {
+		delete(r.given, given)
+	}
 	delete(r.all, a)
 	if r.byKey[a.key] == a { // not a newer message under the same reference
 		delete(r.byKey, a.key)
