@@ -2,8 +2,7 @@
 //
 // Its promises: a text is carried whole or refused with an error that says why, never with a silent '?'; no character is parted
 // between two segments; what comes in is read whatever it is, and what cannot be read becomes U+FFFD; memory is bounded by the
-// limits that the caller sets. Nothing in here blocks, writes to disk, or keeps an octet that the caller gave after the call
-// returned.
+// limits that the caller sets. Nothing in here blocks or writes to disk, and only a Reassembler keeps what it was given.
 package text
 
 import (
