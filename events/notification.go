@@ -32,22 +32,27 @@ func Parse(data []byte) (Notification, error) {
 	if wire.Method == "" || wire.ID != nil {
 		return Notification{}, fmt.Errorf("%w: it wants a method and no id", ErrNotification)
 	}
+	return Decode(wire.Method, wire.Params)
+}
+
+// Decode reads an event of its name and parameters, as Parse does.
+func Decode(name string, params []byte) (Notification, error) {
 	var stamp struct {
 		Seq  uint64
 		Time time.Time
 		Node string
 	}
-	if err := json.Unmarshal(wire.Params, &stamp); err != nil {
-		return Notification{}, fmt.Errorf("%w: %s: %w", ErrNotification, wire.Method, err)
+	if err := json.Unmarshal(params, &stamp); err != nil {
+		return Notification{}, fmt.Errorf("%w: %s: %w", ErrNotification, name, err)
 	}
 	n := Notification{Seq: stamp.Seq, Time: stamp.Time, Node: stamp.Node}
-	if d, ok := Lookup(wire.Method); ok {
+	if d, ok := Lookup(name); ok {
 		var err error
-		if n.Event, err = d.decode(wire.Params); err != nil {
-			return Notification{}, fmt.Errorf("%w: %s: %w", ErrNotification, wire.Method, err)
+		if n.Event, err = d.decode(params); err != nil {
+			return Notification{}, fmt.Errorf("%w: %s: %w", ErrNotification, name, err)
 		}
 		return n, nil
 	}
-	n.Event = Raised{name: wire.Method, params: wire.Params}
+	n.Event = Raised{name: name, params: params}
 	return n, nil
 }

@@ -26,7 +26,7 @@ var (
 
 	LogLevel = declare[LogLevelParams, LogLevelResult]("log_level", "tells or sets the level from which on lines are logged")
 
-	GetStatistics   = declare[StatisticsParams, map[string]json.Number]("get_statistics", "tells values of statistics: of `all`, of a group (`smpp:`), or of one")
+	GetStatistics   = declare[StatisticsParams, Statistics]("get_statistics", "tells values of statistics: of `all`, of a group (`smpp:`), or of one")
 	ListStatistics  = declare[ListStatisticsParams, map[string]string]("list_statistics", "lists the statistics and their types")
 	ResetStatistics = declare[StatisticsParams, string]("reset_statistics", "sets statistics to zero")
 
@@ -232,6 +232,9 @@ type StatisticsParams struct {
 	Statistics []string `json:"statistics"`
 }
 
+// Statistics are values by `group:name`.
+type Statistics map[string]uint64
+
 // ListStatisticsParams names statistics as StatisticsParams does; none are all.
 type ListStatisticsParams struct {
 	Statistics []string `json:"statistics,omitempty"`
@@ -254,6 +257,7 @@ type EventSubscribeParams struct {
 	Event  string  `json:"event"`            // shell patterns, separated by commas
 	Socket string  `json:"socket,omitempty"` // udp:host:port, tcp:host:port; without it the WebSocket or Unix socket that asks
 	Expire *uint32 `json:"expire,omitempty"` // seconds; 3600 unless given, 0 ends it
+	After  *uint64 `json:"after,omitempty"`  // without Socket: resume behind this seq; 0 is all that is kept
 }
 
 // SubscribersListParams chooses an event, or one subscriber to it.

@@ -22,7 +22,7 @@ func TestMethods(t *testing.T) {
 		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]",
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",
-		"events_list", "event_subscribe event [socket] [expire]", "subscribers_list [event] [socket]", "raise_event event [params]",
+		"events_list", "event_subscribe event [socket] [expire] [after]", "subscribers_list [event] [socket]", "raise_event event [params]",
 	}
 	var got []string
 	for _, d := range Methods() {
@@ -47,7 +47,7 @@ func TestRecipes(t *testing.T) {
 		{Version.Declaration, "[[]]"},
 		{SMPPList.Declaration, "[[] [name]]"},
 		{SMPPEnable.Declaration, "[[name]]"},
-		{EventSubscribe.Declaration, "[[event] [event socket expire]]"},
+		{EventSubscribe.Declaration, "[[event] [event socket expire after]]"},
 	} {
 		if got := fmt.Sprint(tt.d.Recipes()); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.d.Name, got, tt.want)
@@ -113,7 +113,7 @@ func TestDecode(t *testing.T) {
 		{with(GetStatistics), `["smpp:","sip:"]`, StatisticsParams{[]string{"smpp:", "sip:"}}},
 		{with(GetStatistics), `[]`, `{"parameter":"statistics","reason":"missing; the usage is: get_statistics statistics"}`},
 		{with(GetStatistics), `[[["a"]]]`, `{"parameter":"statistics","reason":"want a list of strings"}`},
-		{with(EventSubscribe), `["E_*","udp:a:1","0"]`, EventSubscribeParams{"E_*", "udp:a:1", u32(0)}},
+		{with(EventSubscribe), `["E_*","udp:a:1","0"]`, EventSubscribeParams{"E_*", "udp:a:1", u32(0), nil}},
 		{with(RaiseEvent), `{"event":"E_X","params":{"a":1}}`, RaiseEventParams{"E_X", json.RawMessage(`{"a":1}`)}},
 		{with(RaiseEvent), `["E_X"," {\"a\":1} "]`, RaiseEventParams{"E_X", json.RawMessage(`{"a":1}`)}},
 		{with(RaiseEvent), `["E_X",[1]]`, RaiseEventParams{"E_X", json.RawMessage(`[1]`)}},
