@@ -45,6 +45,7 @@ type Endpoint struct {
 	busy       atomic.Int64 // both
 	idle       chan struct{}
 
+	started  atomic.Bool
 	draining atomic.Bool // nothing new is taken
 	closed   atomic.Bool // nothing is waited for
 	ctx      context.Context
@@ -64,7 +65,7 @@ func New(cfg Config, h Handler, log *slog.Logger) (*Endpoint, error) {
 	e := newEndpoint(cfg, h, log)
 	for i, s := range e.cfg.Listen {
 		if err := e.listen(s); err != nil {
-			e.closeListeners()
+			_ = e.Close(context.Background()) // waits for nothing: nothing was started
 			return nil, sms.Fault{Path: fmt.Sprintf("sip.listen[%d]", i), Reason: err.Error()}
 		}
 	}
@@ -136,6 +137,7 @@ func (e *Endpoint) addSocket(conn batchConn) {
 
 // Start begins to take requests. It does not block.
 func (e *Endpoint) Start() {
+	e.started.Store(true)
 	for _, s := range e.sockets {
 		e.tasks.Go(s.read)
 		e.tasks.Go(s.write)
@@ -164,7 +166,7 @@ func (e *Endpoint) forget(s *stream) {
 	e.streamMu.Unlock()
 }
 
-// Close ends the endpoint that was started. New requests get 503 and new messages are not sent; what is in progress has until ctx
+// Close ends the endpoint. New requests get 503 and new messages are not sent; what is in progress has until ctx
 // ends to finish, and the answers leave. Then the sockets are closed, and messages that still wait for an answer end as unknown.
 // The error is ctx's, if not all could finish.
 func (e *Endpoint) Close(ctx context.Context) error {
@@ -177,7 +179,10 @@ func (e *Endpoint) Close(ctx context.Context) error {
 			err = ctx.Err()
 		}
 	}
-	e.closed.Store(true)
+	if e.closed.Swap(true) {
+		e.tasks.Wait()
+		return nil
+	}
 	for _, o := range e.pending.takeAll(func(*outgoing) bool { return true }) {
 		e.unknown(o, "the gateway is going down")
 	}
@@ -187,6 +192,9 @@ func (e *Endpoint) Close(ctx context.Context) error {
 	}
 	for _, s := range e.sockets {
 		s.end()
+		if !e.started.Load() {
+			_ = s.conn.Close()
+		}
 	}
 	e.eachStream((*stream).end)
 	done := make(chan struct{})
@@ -213,17 +221,6 @@ func (e *Endpoint) eachStream(f func(*stream)) {
 	for _, s := range all {
 		f(s)
 	}
-}
-
-// closeListeners takes back a start that failed half way.
-func (e *Endpoint) closeListeners() {
-	for _, s := range e.sockets {
-		_ = s.conn.Close()
-	}
-	for _, l := range e.listeners {
-		_ = l.l.Close()
-	}
-	e.cancel()
 }
 
 // hold and release count what Close waits for.

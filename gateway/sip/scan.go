@@ -17,8 +17,6 @@ const (
 // the request had them, and a retransmission costs no allocation. URIs are left to sipgo. It is valid as long as those octets
 // are, and is reused from message to message.
 type message struct {
-	raw  []byte
-	head int    // length of the head with its empty line
 	body []byte // cut to Content-Length
 
 	method, uri, version []byte // of a request
@@ -43,7 +41,7 @@ type message struct {
 // scan reads the head of b, unfolding its lines in place (RFC 3261, 7.3.1). It is false for what is no SIP message, or has no
 // Via to answer by. What else is wrong stands in fault: the reason phrase of a 400.
 func (m *message) scan(b []byte) bool {
-	*m = message{raw: b, vias: m.vias[:0], require: m.require[:0], length: -1, maxForwards: -1}
+	*m = message{vias: m.vias[:0], require: m.require[:0], length: -1, maxForwards: -1}
 	line, rest, ok := m.line(b)
 	if !ok || !m.startLine(line) {
 		return false
@@ -66,7 +64,6 @@ func (m *message) scan(b []byte) bool {
 		}
 		m.field(line)
 	}
-	m.head = len(b) - len(rest)
 	m.body = rest
 	if len(m.vias) == 0 || !m.top.parse(m.vias[0]) {
 		return false
