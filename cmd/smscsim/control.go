@@ -120,7 +120,7 @@ func moCommand() *cobra.Command {
 		Example: `  smscsim mo +4915112345678 12345 hello from a phone`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 3 {
-				return errors.New("want FROM TO TEXT...")
+				return errors.New("want a sender, a recipient and a text")
 			}
 			return nil
 		},

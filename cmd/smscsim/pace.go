@@ -12,8 +12,11 @@ type pacer struct {
 	n     int
 }
 
-// wait waits until the next event is due, and says when that was: latencies are counted from there, so that a generator that is
-// held up does not hide it.
+// timerSlack is how late a timer may wake us without our being held up.
+const timerSlack = 2 * time.Millisecond
+
+// wait waits until the next event is due, and gives the time that its latency counts from: now, or when it was due if that is
+// long ago, so that a generator that is held up does not hide it.
 func (p *pacer) wait(ctx context.Context) (time.Time, error) {
 	if err := ctx.Err(); err != nil {
 		return time.Time{}, err
@@ -26,17 +29,20 @@ func (p *pacer) wait(ctx context.Context) (time.Time, error) {
 	}
 	due := p.start.Add(time.Duration(float64(p.n) / p.rate * float64(time.Second)))
 	p.n++
-	// Less than a timer can tell apart is not waited for.
-	if d := time.Until(due); d > 200*time.Microsecond {
+	now := time.Now()
+	if d := due.Sub(now); d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
-		case <-timer.C:
+		case now = <-timer.C:
 		case <-ctx.Done():
 			return time.Time{}, ctx.Err()
 		}
 	}
-	return due, nil
+	if now.Sub(due) > timerSlack {
+		return due, nil
+	}
+	return now, nil
 }
 
 // ahead says that the next event is not due yet: that wait will wait.

@@ -127,6 +127,9 @@ func TestSegments(t *testing.T) {
 	if _, err := (Outgoing{Text: strings.Repeat("a", 256*153)}).segments(1); err == nil {
 		t.Error("256 segments")
 	}
+	if _, err := (Outgoing{Text: strings.Repeat("a", maxPayload+1), Long: Payload}).segments(1); err == nil {
+		t.Error("more than fits message_payload")
+	}
 }
 
 func FuzzParseSM(f *testing.F) {

@@ -8,29 +8,29 @@ import (
 
 // SMSCStats counts what an SMSC did since it started.
 type SMSCStats struct {
-	Sockets      uint64 // accepted
-	Binds        uint64 // accepted, in all
-	BindsRefused uint64
-	Bound        int // now
+	Sockets      uint64 `json:"sockets"` // accepted
+	Binds        uint64 `json:"binds"`   // accepted, in all
+	BindsRefused uint64 `json:"binds_refused"`
+	Bound        int    `json:"bound"` // now
 
-	Submits   uint64            // submit_sm that came
-	Accepted  uint64            // answered with 0
-	Throttled uint64            // refused by ThrottleAbove
-	Refused   map[uint32]uint64 // by command_status
+	Submits   uint64            `json:"submits"`   // submit_sm that came
+	Accepted  uint64            `json:"accepted"`  // answered with 0
+	Throttled uint64            `json:"throttled"` // refused by ThrottleAbove
+	Refused   map[uint32]uint64 `json:"refused"`   // by command_status
 
-	Delivers         uint64            // deliver_sm that were sent, receipts among them
-	DeliversAnswered map[uint32]uint64 // by command_status, receipts among them
-	DeliversLost     uint64            // never answered
-	Receipts         uint64            // receipts that were answered with 0
-	Queued           int               // deliver_sm that wait for a bind or its window
-	Unanswered       int               // deliver_sm that wait for their answer
+	Delivers         uint64            `json:"delivers"`          // deliver_sm that were sent, receipts among them
+	DeliversAnswered map[uint32]uint64 `json:"delivers_answered"` // by command_status, receipts among them
+	DeliversLost     uint64            `json:"delivers_lost"`     // never answered
+	Receipts         uint64            `json:"receipts"`          // receipts that were answered with 0
+	Queued           int               `json:"queued"`            // deliver_sm that wait for a bind or its window
+	Unanswered       int               `json:"unanswered"`        // deliver_sm that wait for their answer
 
-	EnquireLinks       uint64 // that came
-	EnquireLinkAnswers uint64 // to our own
-	Unbinds            uint64 // that came
-	UnbindAnswers      uint64 // to our own
-	Nacks              uint64 // generic_nack that came
-	Unexpected         uint64 // PDUs that the SMSC could not make sense of
+	EnquireLinks       uint64 `json:"enquire_links"`        // that came
+	EnquireLinkAnswers uint64 `json:"enquire_link_answers"` // to our own
+	Unbinds            uint64 `json:"unbinds"`              // that came
+	UnbindAnswers      uint64 `json:"unbind_answers"`       // to our own
+	Nacks              uint64 `json:"nacks"`                // generic_nack that came
+	Unexpected         uint64 `json:"unexpected"`           // PDUs that the SMSC could not make sense of
 }
 
 type counters struct {

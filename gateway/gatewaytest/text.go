@@ -86,9 +86,15 @@ var plainOctet = func() (t [256]bool) {
 	return t
 }()
 
+// maxPayload is what fits a TLV, in a PDU that a peer reads.
+const maxPayload = 60_000
+
 // splitText encodes a text and cuts it into user data that fits one segment each, beside what joins them.
 func splitText(text string, coding uint8, long LongForm) (uint8, [][]byte, error) {
 	coding, b, err := encodeText(text, coding)
+	if long == Payload && len(b) > maxPayload {
+		err = fmt.Errorf("%d octets: message_payload takes %d", len(b), maxPayload)
+	}
 	if err != nil || long == Payload {
 		return coding, [][]byte{b}, err
 	}
