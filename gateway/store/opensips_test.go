@@ -67,9 +67,9 @@ var openSIPS = map[string]struct {
     CONSTRAINT smpp_unique_name UNIQUE (name)
 )`, `ALTER SEQUENCE smpp_id_seq MAXVALUE 2147483647 CYCLE`},
 		`SELECT column_name, concat_ws(' ', ordinal_position, data_type, character_maximum_length, is_nullable, column_default)
-			FROM information_schema.columns WHERE table_name = 'smpp'
+			FROM information_schema.columns WHERE table_name = 'smpp' AND table_schema = current_schema()
 		UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'smpp'::regclass
-		UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'smpp' ORDER BY 1`,
+		UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'smpp' AND schemaname = current_schema() ORDER BY 1`,
 	},
 }
 

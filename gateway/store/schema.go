@@ -22,15 +22,8 @@ func (db *DB) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []goose.ProviderOption{
-		goose.WithTableName(versionTable),
-		goose.WithDisableGlobalRegistry(true),
-		goose.WithLogger(goose.NopLogger()),
-	}
-	if db.dialect != sqliteDialect {
-		opts = append(opts, goose.WithSessionLocker(schemaLock{db.dialect}))
-	}
-	return goose.NewProvider(db.dialect.goose, db.write.DB, files, opts...)
+	return goose.NewProvider(db.dialect.goose, db.write.DB, files,
+		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 }
 
 // migrate brings the tables to the version that this program knows.
@@ -42,14 +35,20 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
-	// SQLite has no lock that outlives a transaction. Where two start at once, the second finds the tables already there,
-	// fails as a whole, and has nothing left to do when it looks again.
-	for range 3 {
-		if err == nil || db.dialect != sqliteDialect {
-			break
+	up := func() error {
+		_, err := p.Up(ctx)
+		return err
+	}
+	if db.dialect != sqliteDialect {
+		err = db.locked(ctx, up)
+	} else {
+		// SQLite has no lock that outlives a transaction. Where two start at once, the second finds the tables already there,
+		// fails as a whole, and has nothing left to do when it looks again.
+		for range 3 {
+			if err = up(); err == nil {
+				break
+			}
 		}
-		_, err = p.Up(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot make the tables: %w", err)
@@ -65,28 +64,35 @@ func (db *DB) checkSchema(ctx context.Context) error {
 			return fmt.Errorf("cannot write to the database: %w", err)
 		}
 	}
-	ours, err := db.hasTable(ctx, versionTable)
-	if err != nil {
-		return err
-	}
-	if !ours {
-		for _, table := range []string{"message", "message_segment", "message_part"} {
-			if has, err := db.hasTable(ctx, table); err != nil {
-				return err
-			} else if has {
-				return fmt.Errorf("the database has a table %s of another program: give the gateway a database of its own", table)
-			}
+	// Another node that starts makes the version table first: so it is looked for last.
+	found := ""
+	for _, table := range []string{"message", "message_segment", "message_part"} {
+		if has, err := db.hasTable(ctx, table); err != nil {
+			return err
+		} else if has {
+			found = table
 		}
+	}
+	ours, err := db.hasTable(ctx, versionTable)
+	switch {
+	case err != nil:
+		return err
+	case !ours && found != "":
+		return fmt.Errorf("the database has a table %s of another program: give the gateway a database of its own", found)
+	case !ours:
 		return nil
 	}
 	p, err := db.provider()
 	if err != nil {
 		return err
 	}
-	have, know, err := p.GetVersions(ctx)
-	if err != nil {
+	// goose's own question would mend the table first, and another node may be at it.
+	var have int64
+	if err := db.write.GetContext(ctx, &have, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable); err != nil {
 		return fmt.Errorf("cannot read table %s: %w", versionTable, err)
 	}
+	sources := p.ListSources()
+	know := sources[len(sources)-1].Version
 	if have > know {
 		return fmt.Errorf("the tables are of a newer sipsmpp (schema %d, this one knows %d): update the program", have, know)
 	}
@@ -110,32 +116,31 @@ func (db *DB) hasTable(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// schemaLock lets one gateway at a time make tables. It waits on the server, and ends with the session that holds it.
-type schemaLock struct{ dialect *dialect }
-
 // schemaLockID is any number that is ours: the first eight letters of "sipsmpp_schema".
 const schemaLockID = 0x73697073_6d70705f
 
-func (l schemaLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	if l.dialect == postgresDialect { // the lock is the database's
-		_, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(schemaLockID))
+// locked runs f while no other gateway does the same on this database. goose has locks, too, but looks at the tables, and makes
+// its own, before it takes one. The lock waits on the server and ends with the session that holds it.
+func (db *DB) locked(ctx context.Context, f func() error) (err error) {
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
 		return err
 	}
-	var got sql.NullInt64 // the lock is the server's, so that its name must tell the database
-	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(SHA1(CONCAT(DATABASE(), '/sipsmpp')), 300)").Scan(&got); err != nil {
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	// PostgreSQL's lock is the database's; MySQL's is the server's, so that its name must tell the database.
+	lock, unlock := "SELECT GET_LOCK(SHA1(CONCAT(DATABASE(), '/sipsmpp')), 300)", "SELECT RELEASE_LOCK(SHA1(CONCAT(DATABASE(), '/sipsmpp')))"
+	if db.dialect == postgresDialect {
+		lock = fmt.Sprintf("SELECT 1 FROM pg_advisory_lock(%d)", int64(schemaLockID))
+		unlock = fmt.Sprintf("SELECT pg_advisory_unlock(%d)", int64(schemaLockID))
+	}
+	var got sql.NullInt64
+	if err := conn.QueryRowContext(ctx, lock).Scan(&got); err != nil {
 		return err
 	}
 	if got.Int64 != 1 {
 		return errors.New("another gateway has been making the tables for five minutes")
 	}
-	return nil
-}
-
-func (l schemaLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	query := "SELECT RELEASE_LOCK(SHA1(CONCAT(DATABASE(), '/sipsmpp')))"
-	if l.dialect == postgresDialect {
-		query = fmt.Sprintf("SELECT pg_advisory_unlock(%d)", int64(schemaLockID))
-	}
-	_, err := conn.ExecContext(ctx, query)
-	return err
+	err = f()
+	_, unlocked := conn.ExecContext(context.WithoutCancel(ctx), unlock)
+	return errors.Join(err, unlocked)
 }

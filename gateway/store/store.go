@@ -83,7 +83,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)
 	}
-	db, err := src.open()
+	db, err := src.open(forWriting)
 	if err != nil {
 		return nil, src.fault(err)
 	}
@@ -111,7 +111,7 @@ func Check(ctx context.Context, url string) ([]sms.Fault, error) {
 	if absent, err := src.absent(); err != nil || absent {
 		return nil, err
 	}
-	db, err := src.open()
+	db, err := src.open(forChecking)
 	if err != nil {
 		return nil, src.fault(err)
 	}
@@ -128,9 +128,19 @@ func Check(ctx context.Context, url string) ([]sms.Fault, error) {
 
 // ready reaches the database and then does what is asked with its schema.
 func (db *DB) ready(ctx context.Context, schema func(context.Context) error) error {
-	ping, cancel := context.WithTimeout(ctx, 10*time.Second)
+	reach, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := db.write.PingContext(ping); err != nil {
+	err := db.write.PingContext(reach)
+	// SQLite does not wait for the lock that it takes to enter WAL mode, which another may hold that opens it, too.
+	for err != nil && db.dialect == sqliteDialect && blameFor(err) == blameMoment {
+		select {
+		case <-reach.Done():
+			return fmt.Errorf("cannot open the %s database: %w", db.dialect.name, err)
+		case <-time.After(10 * time.Millisecond):
+			err = db.write.PingContext(reach)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("cannot open the %s database: %w", db.dialect.name, err)
 	}
 	return schema(ctx)

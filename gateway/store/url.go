@@ -22,11 +22,20 @@ const dialTimeout = 5 * time.Second
 // source is a database that was named but not yet opened.
 type source struct {
 	dialect  *dialect
-	password string                             // to keep it out of errors
-	path     string                             // SQLite's file; empty: in memory
-	pool     func(writer bool) (*sql.DB, error) // opens a pool for the writer or for readers
-	shared   bool                               // readers use the writer's connection
+	password string // to keep it out of errors
+	path     string // SQLite's file; empty: in memory
+	pool     func(purpose) (*sql.DB, error)
+	shared   bool // readers use the writer's connection
 }
+
+// purpose is what a pool of connections is for.
+type purpose uint8
+
+const (
+	forWriting purpose = iota
+	forReading
+	forChecking // as for writing, but nothing is changed by it
+)
 
 const wantURL = "want sqlite:PATH, mysql://user:password@host/name or postgres://user:password@host/name"
 
@@ -80,19 +89,22 @@ func parseSQLite(path string) (*source, error) {
 		s.path = path
 		dsn = "file:" + (&neturl.URL{Path: path}).EscapedPath()
 	}
-	s.pool = func(writer bool) (*sql.DB, error) {
+	s.pool = func(p purpose) (*sql.DB, error) {
 		pragmas := "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=temp_store(2)&_dqs=0&_error_rc=1"
-		if writer {
+		switch p {
+		case forWriting:
 			pragmas += "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16000)&_txlock=immediate"
-		} else {
+		case forReading:
 			pragmas += "&_query_only=1"
+		case forChecking:
+			pragmas += "&_txlock=immediate"
 		}
 		db, err := sql.Open("sqlite", dsn+pragmas)
 		if err != nil {
 			return nil, err
 		}
 		db.SetMaxOpenConns(4)
-		if writer {
+		if p != forReading {
 			db.SetMaxOpenConns(1)
 		}
 		db.SetMaxIdleConns(4)
@@ -127,12 +139,12 @@ func parseMySQL(u *neturl.URL) (*source, error) {
 		return nil, fmt.Errorf("mysql: %w", err)
 	}
 	s := &source{dialect: mysqlDialect, password: cfg.Passwd}
-	s.pool = func(writer bool) (*sql.DB, error) {
+	s.pool = func(p purpose) (*sql.DB, error) {
 		connector, err := mysql.NewConnector(cfg)
 		if err != nil {
 			return nil, err
 		}
-		return networkPool(sql.OpenDB(connector), writer), nil
+		return networkPool(sql.OpenDB(connector), p), nil
 	}
 	return s, nil
 }
@@ -151,17 +163,17 @@ func parsePostgres(raw string, u *neturl.URL) (*source, error) {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "sipsmpp"
 	}
-	s.pool = func(writer bool) (*sql.DB, error) {
-		return networkPool(stdlib.OpenDB(*cfg), writer), nil
+	s.pool = func(p purpose) (*sql.DB, error) {
+		return networkPool(stdlib.OpenDB(*cfg), p), nil
 	}
 	return s, nil
 }
 
 // networkPool bounds a pool to a server. The committer needs one connection of the writers'; the other is for the MI.
-func networkPool(db *sql.DB, writer bool) *sql.DB {
-	n := 6
-	if writer {
-		n = 2
+func networkPool(db *sql.DB, p purpose) *sql.DB {
+	n := 2
+	if p == forReading {
+		n = 6
 	}
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
@@ -170,8 +182,8 @@ func networkPool(db *sql.DB, writer bool) *sql.DB {
 }
 
 // open makes the pools. Nothing is reached before they are used.
-func (s *source) open() (*DB, error) {
-	w, err := s.pool(true)
+func (s *source) open(writer purpose) (*DB, error) {
+	w, err := s.pool(writer)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +192,7 @@ func (s *source) open() (*DB, error) {
 		db.read = db.write
 		return db, nil
 	}
-	r, err := s.pool(false)
+	r, err := s.pool(forReading)
 	if err != nil {
 		_ = w.Close() // nothing was opened yet
 		return nil, err
