@@ -435,6 +435,7 @@ func (c *connection) abandoned(b *bind, left []answer, cause error) (was BindSta
 	c.mu.Lock()
 	was, boundAt = b.status(), b.boundAt
 	b.session, b.boundAt = nil, time.Time{}
+	b.enter(BindWaiting) // for nothing, or until the time that run decides on
 	b.first()
 	if !b.draining {
 		b.lastError = cause.Error()

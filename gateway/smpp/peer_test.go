@@ -95,6 +95,14 @@ func (p *peer) closed() {
 	}
 }
 
+// quiet says that nothing comes from the gateway now.
+func (p *peer) quiet() bool {
+	p.conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
+	defer p.conn.SetReadDeadline(time.Time{})
+	_, err := p.conn.Read(nil)
+	return err != nil
+}
+
 func (p *peer) write(octets []byte) {
 	p.t.Helper()
 	if _, err := p.conn.Write(octets); err != nil {
@@ -342,4 +350,14 @@ func inTime(t *testing.T, test func(t *testing.T, w *world)) {
 		defer w.kill()
 		test(t, w)
 	})
+}
+
+// dialed gives one socket, and none after it.
+func dialed(conn net.Conn) func(context.Context, string, string) (net.Conn, error) {
+	var once sync.Once
+	return func(ctx context.Context, _, _ string) (got net.Conn, err error) {
+		err = errors.New("connection refused")
+		once.Do(func() { got, err = conn, nil })
+		return got, err
+	}
 }

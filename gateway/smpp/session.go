@@ -578,6 +578,10 @@ func (s *session) tick() {
 	}
 	s.timerAt = time.Time{}
 	for s.window.oldest != nil && !now.Before(s.window.oldest.sent.Add(s.responseTimeout)) {
+		if s.window.oldest.start >= s.written {
+			cause = errDoesNotRead // and only the end of the write tells what has left, see finish
+			break
+		}
 		r := s.window.remove(s.window.oldest)
 		silent := r.reads == s.reads // nothing came since it was sent, so nobody is there
 		switch r.command {
@@ -606,7 +610,7 @@ func (s *session) tick() {
 			_ = s.requestLocked(wire.CmdEnquireLink, nil) // a header always encodes
 		}
 	}
-	if s.window.oldest != nil {
+	if s.window.oldest != nil && cause == nil {
 		s.arm(s.window.oldest.sent.Add(s.responseTimeout))
 	} else if s.state.bound() && s.enquireLink > 0 && !s.enquiring {
 		s.arm(s.lastRead.Add(s.enquireLink))
