@@ -1,0 +1,129 @@
+// Package clients calls a gateway's management interface and follows its events.
+//
+//	c, err := clients.Dial("http://127.0.0.1:8888/mi")
+//	result, err := clients.Call(ctx, c, mi.MessageSend, mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi"})
+//	for event, err := range c.Events(ctx, "E_MESSAGE_*") { ... }
+//
+// A call that the gateway refused is a *mi.Error, found by errors.As; any other error says that the gateway could not be reached
+// or that its answer did not come, so that what was asked may have been done. No call is repeated by itself; the stream of events
+// connects again by itself and resumes where it was.
+package clients
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"sipsmpp/mi"
+)
+
+// Client is a client of one gateway. It is safe for any number of goroutines.
+type Client struct {
+	transport transport
+	stream    func(ctx context.Context, filter string, after *uint64) (eventStream, error)
+	retry     time.Duration // before the first try to connect a stream again
+}
+
+// transport carries calls.
+type transport interface {
+	call(ctx context.Context, method string, params any) (json.RawMessage, error)
+	close() error
+}
+
+// Option changes how a client connects.
+type Option func(*options)
+
+type options struct {
+	token string
+	http  *http.Client
+}
+
+// WithToken sends a bearer token (mi.tokens).
+func WithToken(token string) Option { return func(o *options) { o.token = token } }
+
+// WithHTTPClient sends POSTs by another http.Client than one with a timeout of a minute.
+func WithHTTPClient(c *http.Client) Option { return func(o *options) { o.http = c } }
+
+// Dial makes a client of the gateway at a URL: http://host:port/mi and https:// for a POST each call, ws:// and wss:// for a
+// WebSocket, unix:PATH for the Unix socket. Nothing is connected yet.
+func Dial(address string, opts ...Option) (*Client, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if socket, ok := strings.CutPrefix(address, "unix:"); ok {
+		if socket == "" {
+			return nil, fmt.Errorf("%q: want unix:PATH", address)
+		}
+		d := unixDialer(socket)
+		return &Client{transport: &connected{dial: d}, stream: d.events, retry: retryMin}, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	header := http.Header{}
+	if o.token != "" {
+		header.Set("Authorization", "Bearer "+o.token)
+	}
+	if u.Host == "" {
+		return nil, fmt.Errorf("%q: want http://HOST:PORT/mi, https://, ws://, wss:// or unix:PATH", address)
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/mi"
+	}
+	web := *u
+	web.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
+	web.Path = path.Join(path.Dir(u.Path), "events")
+	stream := webDialer{web, header}.events
+	switch u.Scheme {
+	case "http", "https":
+		if o.http == nil {
+			o.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+				Proxy:               http.ProxyFromEnvironment,
+				MaxIdleConnsPerHost: 64,
+				IdleConnTimeout:     time.Minute, // less than the gateway's
+			}}
+		}
+		return &Client{transport: &poster{url: u.String(), header: header, client: o.http}, stream: stream, retry: retryMin}, nil
+	case "ws", "wss":
+		return &Client{transport: &connected{dial: webDialer{*u, header}}, stream: stream, retry: retryMin}, nil
+	}
+	return nil, fmt.Errorf("%q: want http://HOST:PORT/mi, https://, ws://, wss:// or unix:PATH", address)
+}
+
+// Close gives up the connections. Calls under way fail.
+func (c *Client) Close() error { return c.transport.close() }
+
+// Call calls a method of the contract.
+func Call[P, R any](ctx context.Context, c *Client, m mi.Method[P, R], params P) (R, error) {
+	var result R
+	raw, err := c.Invoke(ctx, m.Name, params)
+	if err != nil {
+		return result, err
+	}
+	if err := json.Unmarshal(raw, &result); err != nil {
+		return result, fmt.Errorf("%s: the result is not what the contract says: %w", m.Name, err)
+	}
+	return result, nil
+}
+
+// Invoke calls a method by its name, with any parameters that JSON makes an object or an array of, and gives the result as it
+// came.
+func (c *Client) Invoke(ctx context.Context, method string, params any) (json.RawMessage, error) {
+	raw, err := c.transport.call(ctx, method, params)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", method, err)
+	}
+	return raw, nil
+}
+
+// Send sends a message and tells what became of it.
+func (c *Client) Send(ctx context.Context, m mi.MessageSendParams) (mi.MessageSendResult, error) {
+	return Call(ctx, c, mi.MessageSend, m)
+}

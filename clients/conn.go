@@ -1,0 +1,171 @@
+package clients
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/sourcegraph/jsonrpc2"
+	rpcsocket "github.com/sourcegraph/jsonrpc2/websocket"
+
+	"sipsmpp/mi"
+)
+
+// dialer opens connections that carry calls and notifications both ways.
+type dialer interface {
+	dial(ctx context.Context) (jsonrpc2.ObjectStream, error)
+}
+
+// unixDialer is the path of a Unix socket.
+type unixDialer string
+
+func (path unixDialer) dial(ctx context.Context) (jsonrpc2.ObjectStream, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", string(path))
+	if err != nil {
+		return nil, err
+	}
+	return jsonrpc2.NewPlainObjectStream(c), nil
+}
+
+type webDialer struct {
+	url    url.URL
+	header http.Header
+}
+
+func (d webDialer) dial(ctx context.Context) (jsonrpc2.ObjectStream, error) {
+	ws, err := d.websocket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return rpcsocket.NewObjectStream(ws), nil
+}
+
+// silence is how long the gateway, which pings every 30 s, may say nothing.
+const silence = 75 * time.Second
+
+func (d webDialer) websocket(ctx context.Context) (*websocket.Conn, error) {
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second}
+	ws, response, err := dialer.DialContext(ctx, d.url.String(), d.header)
+	if err != nil {
+		return nil, refused(response, err)
+	}
+	alive := func() { _ = ws.SetReadDeadline(time.Now().Add(silence)) } // it fails where the next read does
+	alive()
+	pong := ws.PingHandler()
+	ws.SetPingHandler(func(data string) error {
+		alive()
+		return pong(data)
+	})
+	return ws, nil
+}
+
+// refused is the error of a handshake: a *mi.Error where the gateway gave a reason.
+func refused(response *http.Response, err error) error {
+	if response == nil || !errors.Is(err, websocket.ErrBadHandshake) {
+		return err
+	}
+	reason, _ := io.ReadAll(io.LimitReader(response.Body, 1024)) // the dialer kept the beginning
+	var answer struct{ Error *mi.Error }
+	if json.Unmarshal(reason, &answer) == nil && answer.Error != nil {
+		return answer.Error
+	}
+	if len(reason) == 0 {
+		reason = []byte(response.Status)
+	}
+	return &mi.Error{Code: response.StatusCode, Message: string(trimmed(reason))}
+}
+
+func trimmed(b []byte) []byte {
+	for len(b) > 0 && b[len(b)-1] == '\n' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// connected calls over a connection, which is made when it is needed and made anew after it broke.
+type connected struct {
+	dial dialer
+
+	mu     sync.Mutex
+	conn   *jsonrpc2.Conn
+	closed bool
+}
+
+// errClosed is what is said of a client after Close.
+var errClosed = errors.New("the client is closed")
+
+func (c *connected) get(ctx context.Context) (*jsonrpc2.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errClosed
+	}
+	if c.conn != nil {
+		select {
+		case <-c.conn.DisconnectNotify():
+		default:
+			return c.conn, nil
+		}
+	}
+	stream, err := c.dial.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.conn = newConn(stream, ignore{})
+	return c.conn, nil
+}
+
+func newConn(stream jsonrpc2.ObjectStream, h jsonrpc2.Handler) *jsonrpc2.Conn {
+	return jsonrpc2.NewConn(context.Background(), stream, h, jsonrpc2.SetLogger(log.New(io.Discard, "", 0)))
+}
+
+// ignore takes no requests: a gateway has none.
+type ignore struct{}
+
+func (ignore) Handle(context.Context, *jsonrpc2.Conn, *jsonrpc2.Request) {}
+
+func (c *connected) call(ctx context.Context, method string, params any) (json.RawMessage, error) {
+	conn, err := c.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return call(ctx, conn, method, params)
+}
+
+func call(ctx context.Context, conn *jsonrpc2.Conn, method string, params any) (json.RawMessage, error) {
+	var result json.RawMessage
+	err := conn.Call(ctx, method, params, &result)
+	if refusal := new(jsonrpc2.Error); errors.As(err, &refusal) {
+		e := &mi.Error{Code: int(refusal.Code), Message: refusal.Message}
+		if refusal.Data != nil {
+			e.Data = *refusal.Data
+		}
+		return nil, e
+	}
+	if errors.Is(err, jsonrpc2.ErrClosed) {
+		err = errors.New("the gateway closed the connection before it answered")
+	}
+	return result, err
+}
+
+func (c *connected) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.conn == nil {
+		return nil
+	}
+	if err := c.conn.Close(); err != nil && !errors.Is(err, jsonrpc2.ErrClosed) {
+		return err
+	}
+	return nil
+}
