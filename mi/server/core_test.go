@@ -1,0 +1,146 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sipsmpp/events"
+	"sipsmpp/gateway"
+	"sipsmpp/gateway/smpp"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeCore is a core with one connection, acme, that says of a message what the test set.
+type fakeCore struct {
+	hub *events.Hub
+
+	mu       sync.Mutex
+	ids      *sms.IDs
+	accept   func(m *sms.Message, done func(sms.Outcome)) // nil: by acme, at once
+	accepted []*sms.Message
+	reload   func() (smpp.Changes, error)
+	records  []*store.Record
+	filter   store.Filter
+	resets   int
+	ready    error
+	called   []string
+}
+
+func newFakeCore() *fakeCore { return &fakeCore{hub: events.NewHub("gw", 100), ids: sms.NewIDs()} }
+
+func (c *fakeCore) Accept(m *sms.Message, done func(sms.Outcome)) {
+	m.ID = c.ids.Next()
+	c.mu.Lock()
+	c.accepted = append(c.accepted, m)
+	accept := c.accept
+	c.mu.Unlock()
+	if accept != nil {
+		accept(m, done)
+		return
+	}
+	done(sms.Outcome{Fate: sms.Accepted, Egress: sms.Connection("acme"), SMSCIDs: []string{"17"}, Segments: 1, Alphabet: sms.AlphabetGSM7})
+}
+
+func (c *fakeCore) Events() *events.Hub { return c.hub }
+
+func (c *fakeCore) Connections() []smpp.ConnectionStatus {
+	return []smpp.ConnectionStatus{{
+		Name: "acme", Peer: "10.0.0.1:2775", SessionType: sms.Transceiver, Enabled: true, State: smpp.ConnectionBound,
+		Binds: []smpp.BindStatus{{
+			ID: "acme#1", Owner: sms.Connection("acme"), Mode: "transceiver", State: smpp.BindBound,
+			Since: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Remote: "10.0.0.1:2775", Local: "10.0.0.2:40000", Window: 10, InFlight: 2,
+		}},
+		Counters: smpp.Counters{Sent: 5},
+	}}
+}
+
+func (c *fakeCore) Reload(context.Context) (smpp.Changes, error) {
+	if c.reload != nil {
+		return c.reload()
+	}
+	return smpp.Changes{Added: []string{"acme"}, Unchanged: 2}, nil
+}
+
+func (c *fakeCore) named(what, name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.called = append(c.called, what+" "+name)
+	if name != "acme" {
+		return gateway.ErrUnknownConnection
+	}
+	return nil
+}
+
+func (c *fakeCore) Enable(name string) error  { return c.named("enable", name) }
+func (c *fakeCore) Disable(name string) error { return c.named("disable", name) }
+func (c *fakeCore) Rebind(name string) error {
+	if name == "panic" {
+		panic("the test wants it")
+	}
+	return c.named("rebind", name)
+}
+
+func (c *fakeCore) Message(_ context.Context, id sms.ID) (*store.Record, error) {
+	for _, r := range c.records {
+		if r.Message.ID == id {
+			return r, nil
+		}
+	}
+	return nil, gateway.ErrUnknownMessage
+}
+
+func (c *fakeCore) Messages(_ context.Context, f store.Filter) ([]*store.Record, sms.ID, error) {
+	c.filter = f
+	if len(c.records) == 0 {
+		return nil, sms.ID{}, nil
+	}
+	return c.records, c.records[len(c.records)-1].Message.ID, nil
+}
+
+func (c *fakeCore) Statistics() []gateway.Statistic {
+	return []gateway.Statistic{
+		{Group: "core", Name: "uptime", Value: 7},
+		{Group: "smpp", Name: "segments_sent", Value: 5, Counter: true},
+	}
+}
+
+func (c *fakeCore) ResetStatistics() { c.resets++ }
+
+func (c *fakeCore) Started() time.Time { return time.Now().Add(-7500 * time.Millisecond) }
+
+func (c *fakeCore) Ready(context.Context) error { return c.ready }
+
+// start makes a server that is closed with the test.
+func start(t testing.TB, core *fakeCore, options Options) *Server {
+	t.Helper()
+	s := New(core, options)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := s.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// call dispatches a body and waits for its answer, encoded.
+func (s *Server) call(t testing.TB, body string) string {
+	t.Helper()
+	answers := make(chan answer, 1)
+	s.dispatcher.dispatch(t.Context(), []byte(body), func(a answer) { answers <- a })
+	return string((<-answers).encode(nil))
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+// The core that this is for.
+var _ Core = (*gateway.Gateway)(nil)

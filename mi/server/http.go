@@ -1,0 +1,154 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"sipsmpp/events/stream"
+	"sipsmpp/mi"
+)
+
+// Handler serves /mi, /events, /healthz, /readyz and /metrics. Every request is checked: its Host, its Origin, and whether it is
+// authorized.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/mi", s.serveMI)
+	mux.Handle("GET /events", s.events)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "OK") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.core.Ready(r.Context()); err != nil {
+			say(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		say(w, http.StatusOK, "OK")
+	})
+	if s.options.Metrics != nil {
+		mux.Handle("GET /metrics", s.options.Metrics)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if reason := s.foreign(r); reason != "" {
+			fail(w, http.StatusForbidden, mi.NewError(mi.CodeForbidden, reason, nil))
+			return
+		}
+		if s.options.Authorize != nil && r.URL.Path != "/healthz" {
+			if err := s.options.Authorize(r); err != nil {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="sipsmpp"`)
+				fail(w, http.StatusUnauthorized, mi.NewError(mi.CodeUnauthorized, err.Error(), nil))
+				return
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // a client that went away needs no answer
+}
+
+// fail answers what is no answer to a call with an HTTP status, and a JSON-RPC error for programs.
+func fail(w http.ResponseWriter, status int, err *mi.Error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(answer{err: err}.encode(nil))
+}
+
+// foreign says why a request does not come from a program that was pointed at us, but from a web page: a browser tells where a
+// page came from in Origin, and a name that an attacker pointed at us (DNS rebinding) stands in Host.
+func (s *Server) foreign(r *http.Request) string {
+	if !s.isOurs(r) {
+		return "Host " + strings.ToValidUTF8(r.Host, "?") + " is none of this gateway's: use its address, or add its origin to mi.origins"
+	}
+	for _, origin := range r.Header.Values("Origin") {
+		if s.origins[strings.ToLower(origin)] {
+			continue
+		}
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+			return "Origin " + strings.ToValidUTF8(origin, "?") + " is foreign: add it to mi.origins if it may rule the gateway"
+		}
+	}
+	return ""
+}
+
+// isOurs says that Host is a name of ours: loopback, the address that the request came to, the host that is listened on, or one
+// of Origins.
+func (s *Server) isOurs(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	if isLoopback(host) || s.hosts[host] {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return err == nil && ok && local.AddrPort().Addr().Unmap() == address.Unmap()
+}
+
+func (s *Server) addOrigin(origin string) {
+	s.origins[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
+	if u, err := url.Parse(origin); err == nil && u.Hostname() != "" {
+		s.hosts[strings.ToLower(u.Hostname())] = true
+	}
+}
+
+// serveMI serves calls: one POST each, or a WebSocket of them.
+func (s *Server) serveMI(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost:
+		s.servePost(w, r)
+	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		conn, err := stream.Upgrade(w, r, maxBody)
+		if err != nil {
+			return // it was answered
+		}
+		s.serve(websocketLink{conn}, "ws:"+r.RemoteAddr)
+	default:
+		w.Header().Set("Allow", "POST")
+		fail(w, http.StatusMethodNotAllowed, invalidRequest("the MI takes POST, or a WebSocket"))
+	}
+}
+
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		fail(w, http.StatusUnsupportedMediaType, invalidRequest("want Content-Type: application/json"))
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		fail(w, http.StatusRequestEntityTooLarge, invalidRequest("a request may have %d octets", maxBody))
+		return
+	}
+	if err != nil {
+		return // the client went away, or was too slow
+	}
+	answers := make(chan answer, 1)
+	s.dispatcher.dispatch(r.Context(), body, func(a answer) { answers <- a })
+	var a answer
+	select {
+	case a = <-answers:
+	case <-r.Context().Done():
+		// Nobody waits any more, or the server is closed.
+		a = answer{err: mi.NewError(mi.CodeShuttingDown, "the gateway is going down", nil)}
+	}
+	// A client that does not read its answer is not waited for.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(30 * time.Second))
+	if a.silent {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(a.encode(nil))
+}

@@ -1,0 +1,234 @@
+// Package server serves the management interface: its methods onto the core, by HTTP POST, WebSocket and Unix socket, and beside
+// it the stream of events and what a monitor asks for.
+//
+// One dispatcher answers requests of all transports. Whatever comes in, the process stays up: bodies, batches, nesting, calls in
+// progress and connections are bounded, a method that panics is an Internal error, and a client that is slow hurts only itself.
+// A web page in somebody's browser is not the admin: requests with a foreign Origin or Host are refused.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"sipsmpp/events"
+	"sipsmpp/events/stream"
+	"sipsmpp/gateway"
+	"sipsmpp/gateway/smpp"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+// Core is what the methods need of *gateway.Gateway.
+type Core interface {
+	Accept(m *sms.Message, done func(sms.Outcome))
+	Events() *events.Hub
+	Connections() []smpp.ConnectionStatus
+	Reload(ctx context.Context) (smpp.Changes, error)
+	Enable(name string) error
+	Disable(name string) error
+	Rebind(name string) error
+	Message(ctx context.Context, id sms.ID) (*store.Record, error)
+	Messages(ctx context.Context, f store.Filter) ([]*store.Record, sms.ID, error)
+	Statistics() []gateway.Statistic
+	ResetStatistics()
+	Started() time.Time
+	Ready(ctx context.Context) error
+}
+
+// Options are what a server may be given beside the core. The zero value serves loopback.
+type Options struct {
+	Log     *slog.Logger   // nil: nowhere
+	Level   *slog.LevelVar // what log_level sets; nil: a level of its own
+	Version string         // what `version` tells behind the name
+	Origins []string       // web pages that may call, as their Origin says, and whose hosts are ours: https://admin.example.org
+	Metrics http.Handler   // /metrics; nil: there is none
+	Kill    func()         // what `kill` does
+	// Authorize says whether a request may be served; its error is answered with 401. With nil everybody may, and only
+	// loopback is listened on.
+	Authorize func(*http.Request) error
+}
+
+// Server serves the MI of one core.
+type Server struct {
+	core        Core
+	options     Options
+	dispatcher  dispatcher
+	events      *stream.Handler
+	subscribers *stream.Subscribers
+	http        *http.Server
+	origins     map[string]bool // as Origin says them
+	hosts       map[string]bool // names that we have by Origins and Listen, without port
+
+	ctx  context.Context // of every call; ends with Close
+	stop context.CancelFunc
+
+	mu      sync.Mutex
+	peers   map[*peer]struct{}
+	closed  bool
+	sockets []net.Listener // Unix sockets
+	wait    sync.WaitGroup // for the peers and those who accept them
+}
+
+// maxConnections bounds the TCP connections, WebSockets among them; those beyond wait in the kernel.
+const maxConnections = 8192
+
+// New makes a server.
+func New(core Core, options Options) *Server {
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	if options.Level == nil {
+		options.Level = new(slog.LevelVar)
+	}
+	if options.Kill == nil {
+		options.Kill = func() {}
+	}
+	s := &Server{
+		core:        core,
+		options:     options,
+		events:      stream.NewHandler(core.Events(), options.Log),
+		subscribers: stream.NewSubscribers(core.Events(), options.Log),
+		origins:     make(map[string]bool),
+		hosts:       make(map[string]bool),
+		peers:       make(map[*peer]struct{}),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.dispatcher = dispatcher{log: options.Log, methods: make(map[string]handler)}
+	s.register()
+	for _, o := range options.Origins {
+		s.addOrigin(o)
+	}
+	s.http = &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+	}
+	return s
+}
+
+// Listen opens the address of `mi.listen`, and takes its host for one of ours. What is not loopback is refused unless requests
+// are authorized.
+func (s *Server) Listen(address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("mi.listen: %q: want host:port: %w", address, err)
+	}
+	if !isLoopback(host) && s.options.Authorize == nil {
+		return nil, fmt.Errorf("mi.listen: %s is no loopback address, and whoever reaches the MI rules the gateway: set mi.tokens, or listen on 127.0.0.1", address)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("mi.listen: %w", err)
+	}
+	s.hosts[strings.ToLower(host)] = true
+	return l, nil
+}
+
+// Serve serves HTTP until Close. A listener that is not loopback is refused as Listen does.
+func (s *Server) Serve(l net.Listener) error {
+	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && s.options.Authorize == nil {
+		_ = l.Close()
+		return fmt.Errorf("mi.listen: %s is no loopback address, and whoever reaches the MI rules the gateway: set mi.tokens, or listen on 127.0.0.1", a)
+	}
+	err := s.http.Serve(netutil.LimitListener(l, maxConnections))
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// ListenSocket opens the Unix socket `mi.socket` for its owner alone (mode 0600). A socket that a dead process left is taken
+// over; one that answers is not.
+func (s *Server) ListenSocket(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != fs.ModeSocket {
+			return nil, fmt.Errorf("mi.socket: %s exists and is no socket", path)
+		}
+		if c, err := net.Dial("unix", path); err == nil {
+			_ = c.Close()
+			return nil, fmt.Errorf("mi.socket: %s is served by another process", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("mi.socket: %w", err)
+		}
+	}
+	l, err := listenPrivate(path)
+	if err != nil {
+		return nil, fmt.Errorf("mi.socket: %w", err)
+	}
+	return l, nil
+}
+
+// ServeSocket serves the MI on a Unix socket until Close.
+func (s *Server) ServeSocket(l net.Listener) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	s.sockets = append(s.sockets, l)
+	s.wait.Add(1)
+	s.mu.Unlock()
+	defer s.wait.Done()
+	limited := netutil.LimitListener(l, maxSocketPeers)
+	for {
+		c, err := limited.Accept()
+		if err != nil {
+			if s.ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("mi.socket: %w", err)
+		}
+		s.wait.Go(func() { s.serveSocket(c) })
+	}
+}
+
+// Close ends the server: nothing new is accepted, calls in progress have until ctx ends, streams of events are closed.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	for _, l := range s.sockets {
+		_ = l.Close()
+	}
+	peers := slices.Collect(maps.Keys(s.peers))
+	s.mu.Unlock()
+	s.events.Close()
+	s.subscribers.Close()
+	err := s.http.Shutdown(ctx)
+	for _, p := range peers {
+		p.drain(ctx)
+		p.close()
+	}
+	s.stop()
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	s.wait.Wait()
+	return err
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}

@@ -1,0 +1,82 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"sipsmpp/gateway"
+	"sipsmpp/gateway/smpp"
+	"sipsmpp/mi"
+)
+
+// coreErrors are the errors of the core that have a code of their own.
+var coreErrors = []struct {
+	err  error
+	code int
+}{
+	{gateway.ErrUnknownConnection, mi.CodeNotFound},
+	{gateway.ErrUnknownMessage, mi.CodeNotFound},
+}
+
+func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListResult, error) {
+	result := mi.SMPPListResult{Connections: []mi.Connection{}, Accounts: []mi.Account{}}
+	for _, c := range s.core.Connections() {
+		if p.Name == "" || p.Name == c.Name {
+			result.Connections = append(result.Connections, connection(c))
+		}
+	}
+	if p.Name != "" && len(result.Connections) == 0 {
+		return result, coreError(gateway.ErrUnknownConnection)
+	}
+	return result, nil
+}
+
+func connection(c smpp.ConnectionStatus) mi.Connection {
+	result := mi.Connection{
+		Name:           c.Name,
+		Peer:           c.Peer,
+		SessionType:    c.SessionType.String(),
+		Enabled:        c.Enabled,
+		State:          string(c.State),
+		Fault:          c.Fault,
+		Binds:          make([]mi.Bind, len(c.Binds)),
+		Queued:         c.Queued,
+		ThrottledUntil: mi.Time(c.ThrottledTo),
+		Counters:       mi.Counters(c.Counters),
+	}
+	for i, b := range c.Binds {
+		result.Binds[i] = mi.Bind{
+			ID:        b.ID,
+			Mode:      b.Mode,
+			State:     string(b.State),
+			Since:     mi.Time(b.Since),
+			Remote:    b.Remote,
+			Local:     b.Local,
+			Window:    b.Window,
+			InFlight:  b.InFlight,
+			LastError: b.LastError,
+			RetryAt:   mi.Time(b.RetryAt),
+		}
+	}
+	return result
+}
+
+func (s *Server) smppReload(ctx context.Context, _ mi.None) (mi.SMPPReloadResult, error) {
+	changes, err := s.core.Reload(ctx)
+	if bad := new(gateway.FaultsError); errors.As(err, &bad) {
+		faults := make([]mi.Fault, len(bad.Faults))
+		for i, f := range bad.Faults {
+			faults[i] = mi.Fault(f)
+		}
+		return mi.SMPPReloadResult{}, mi.NewError(mi.CodeBadValue, "table smpp has bad rows, and nothing was changed", faults)
+	}
+	if err != nil {
+		return mi.SMPPReloadResult{}, err
+	}
+	return mi.SMPPReloadResult{
+		Added:     changes.Added,
+		Changed:   changes.Changed,
+		Removed:   changes.Removed,
+		Unchanged: changes.Unchanged,
+	}, nil
+}
