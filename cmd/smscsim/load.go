@@ -290,7 +290,7 @@ func runLoad(ctx context.Context, f loadFlags, stdout io.Writer) error {
 	if l.smsc, err = gatewaytest.NewSMSC(l.smscConfig()); err != nil {
 		return failed(err)
 	}
-	defer l.smsc.Close()
+	defer hangUp(l.smsc)
 	var s side = &mt{load: l}
 	if f.direction == "mo" {
 		s = &mo{load: l}

@@ -190,3 +190,24 @@ func TestLoadWithoutAGateway(t *testing.T) {
 		t.Errorf("exit %d: %s", code, &stderr)
 	}
 }
+
+func TestRespond(t *testing.T) {
+	source := &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5099}
+	for name, c := range map[string]struct{ request, answer string }{
+		"message": {
+			"MESSAGE sip:1@x SIP/2.0\r\nv: SIP/2.0/UDP a;rport;branch=1\r\nVIA: SIP/2.0/UDP b;rport\r\nMax-Forwards: 70\r\nf : <sip:a@x>;tag=1\r\n" +
+				"To: <sip:1@x>\r\nCall-ID: i\r\nCSeq: 1 MESSAGE\r\nContent-Length: 7\r\n\r\nFrom: x",
+			"SIP/2.0 480 Counted\r\nv: SIP/2.0/UDP a;rport=5099;received=10.0.0.1;branch=1\r\nVIA: SIP/2.0/UDP b;rport\r\nf : <sip:a@x>;tag=1\r\n" +
+				"To: <sip:1@x>;tag=smscsim\r\nCall-ID: i\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n",
+		},
+		"options":  {"OPTIONS sip:x SIP/2.0\r\nTo: x;tag=2\r\n\r\n", "SIP/2.0 200 Counted\r\nTo: x;tag=2\r\nContent-Length: 0\r\n\r\n"},
+		"ack":      {"ACK sip:x SIP/2.0\r\nTo: x\r\n\r\n", ""},
+		"response": {"SIP/2.0 200 OK\r\n\r\n", ""},
+		"nothing":  {"\r\n\r\n", ""},
+	} {
+		got, ok := respond(nil, []byte(c.request), 480, source)
+		if string(got) != c.answer || ok != (c.answer != "") {
+			t.Errorf("%s: %v %q", name, ok, got)
+		}
+	}
+}

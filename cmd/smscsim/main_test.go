@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -179,6 +180,10 @@ func TestControlFaults(t *testing.T) {
 	}
 	if code, rest := s.stop(); code != exitGood {
 		t.Errorf("exit %d: %s", code, rest)
+	}
+	<-e.Done()
+	if err := e.Ended(); !errors.Is(err, gatewaytest.ErrUnbound) {
+		t.Errorf("the bind ended with %v, not with unbind", err)
 	}
 }
 

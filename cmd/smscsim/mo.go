@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"net"
-	"strings"
+	"strconv"
 	"sync"
 
 	"golang.org/x/net/ipv4"
@@ -112,30 +111,49 @@ func respond(out, request []byte, status int, source *net.UDPAddr) ([]byte, bool
 	if bytes.HasPrefix(line, []byte("OPTIONS ")) {
 		status = 200
 	}
-	out = fmt.Appendf(out, "SIP/2.0 %d Counted\r\n", status)
-	for first := true; len(rest) > 0; {
+	out = append(strconv.AppendInt(append(out, "SIP/2.0 "...), int64(status), 10), " Counted\r\n"...)
+	for top := true; len(rest) > 0; {
 		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
 		if len(line) == 0 {
 			break
 		}
-		name, value, _ := strings.Cut(string(line), ":")
-		switch name = strings.ToLower(strings.TrimSpace(name)); name {
-		case "via", "v":
-			if first && strings.Contains(value, ";rport") && !strings.Contains(value, ";rport=") {
-				// RFC 3581, 4
-				value = strings.Replace(value, ";rport", fmt.Sprintf(";rport=%d;received=%s", source.Port, source.IP), 1)
+		switch {
+		case isHeader(line, "via", "v"):
+			before, after, asked := bytes.Cut(line, []byte(";rport"))
+			if top && asked && !bytes.HasPrefix(after, []byte("=")) { // RFC 3581, 4
+				out = strconv.AppendInt(append(append(out, before...), ";rport="...), int64(source.Port), 10)
+				out = source.AddrPort().Addr().Unmap().AppendTo(append(out, ";received="...))
+				line = after
 			}
-			first = false
-			out = fmt.Appendf(out, "Via:%s\r\n", value)
-		case "to", "t":
+			top = false
+			out = append(append(out, line...), "\r\n"...)
+		case isHeader(line, "to", "t"):
 			out = append(out, line...)
-			if !strings.Contains(value, ";tag=") {
+			if !bytes.Contains(line, []byte(";tag=")) {
 				out = append(out, ";tag=smscsim"...)
 			}
 			out = append(out, "\r\n"...)
-		case "from", "f", "call-id", "i", "cseq":
+		case isHeader(line, "from", "f"), isHeader(line, "call-id", "i"), isHeader(line, "cseq", ""):
 			out = append(append(out, line...), "\r\n"...)
 		}
 	}
 	return append(out, "Content-Length: 0\r\n\r\n"...), true
+}
+
+// isHeader says that a line is that header field, by its name or its compact form (RFC 3261, 7.3.3), both in lower case.
+func isHeader(line []byte, name, compact string) bool {
+	i := bytes.IndexByte(line, ':')
+	if i < 0 {
+		return false
+	}
+	is := bytes.TrimRight(line[:i], " \t")
+	if len(is) != len(name) && len(is) != len(compact) {
+		return false
+	}
+	for i, c := range is {
+		if c |= 0x20; len(is) == len(name) && c != name[i]|0x20 || len(is) != len(name) && c != compact[i] {
+			return false
+		}
+	}
+	return true
 }

@@ -136,7 +136,7 @@ func serve(ctx context.Context, f serveFlags, stdin io.Reader, stdout io.Writer)
 	} else if err != nil {
 		return err // a flag's value
 	}
-	defer smsc.Close()
+	defer hangUp(smsc)
 	out.line("listening on %s", smsc.Addr())
 
 	var running sync.WaitGroup
@@ -160,6 +160,7 @@ func serve(ctx context.Context, f serveFlags, stdin io.Reader, stdout io.Writer)
 	for last := smsc.Stats(); ; {
 		select {
 		case <-ctx.Done():
+			hangUp(smsc)
 			out.line("%s", summary(smsc.Stats(), time.Since(began)))
 			return nil
 		case <-tick.C:
@@ -168,4 +169,14 @@ func serve(ctx context.Context, f serveFlags, stdin io.Reader, stdout io.Writer)
 			last = now
 		}
 	}
+}
+
+// hangUp ends an SMSC as a peer expects it: with unbind, and without waiting long for the answer.
+func hangUp(smsc *gatewaytest.SMSC) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = smsc.Refuse(gatewaytest.RefuseListen) // closing a listener: there is nothing to do about an error
+	smsc.Unbind()
+	_ = smsc.WaitBinds(ctx, 0) // who does not answer is closed all the same
+	smsc.Close()
 }

@@ -210,9 +210,10 @@ func (e *ESME) handle(h header, p []byte) {
 		}
 	case cmdUnbind:
 		e.respond(h.command|cmdResponse, StatusOK, h.sequence)
-		e.link.hangUp()
+		e.link.hangUp(ErrUnbound)
 	case cmdUnbind | cmdResponse:
-		e.link.close(errUnbound)
+		e.link.close(ErrUnbound)
+	case cmdOutbind: // the bind that it asks for was sent when the socket was there (SMPP 3.4, 2.2.1)
 	default:
 		e.stray()
 		if h.command&cmdResponse == 0 {
@@ -221,7 +222,8 @@ func (e *ESME) handle(h header, p []byte) {
 	}
 }
 
-var errUnbound = errors.New("unbound")
+// ErrUnbound is the end of a bind by unbind, whoever sent it.
+var ErrUnbound = errors.New("unbound")
 
 func (e *ESME) stray() {
 	e.mu.Lock()
@@ -432,6 +434,9 @@ func (e *ESME) Delivers() []Incoming { return e.inbox.all() }
 
 // Done is closed when the bind has ended.
 func (e *ESME) Done() <-chan struct{} { return e.ended }
+
+// Ended is why the bind has ended; nil while it stands.
+func (e *ESME) Ended() error { return e.link.cause() }
 
 // Stats gives the counts.
 func (e *ESME) Stats() ESMEStats {

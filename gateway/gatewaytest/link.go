@@ -29,7 +29,7 @@ type link struct {
 	room    sync.Cond // pending was taken, or the link is closed
 	pending []byte
 	breaks  []int // offsets in pending where one write must end and another begin
-	last    bool  // close when pending is written
+	last    error // close when pending is written, with this cause
 	err     error // why it was closed
 }
 
@@ -45,7 +45,7 @@ func newLink(conn net.Conn) *link {
 // put queues a PDU; flush tells the writer.
 func (l *link) put(p []byte) {
 	l.mu.Lock()
-	if !l.last {
+	if l.last == nil {
 		l.pending = append(l.pending, p...)
 	}
 	l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *link) put(p []byte) {
 // putSplit queues a PDU that leaves in two writes.
 func (l *link) putSplit(p []byte) {
 	l.mu.Lock()
-	if !l.last {
+	if l.last == nil {
 		l.breaks = append(l.breaks, len(l.pending)+len(p)/2)
 		l.pending = append(l.pending, p...)
 		l.breaks = append(l.breaks, len(l.pending))
@@ -70,21 +70,24 @@ func (l *link) flush() {
 }
 
 // hangUp writes what is queued and closes.
-func (l *link) hangUp() {
+func (l *link) hangUp(cause error) {
 	l.mu.Lock()
-	l.last = true
+	l.last = cause
 	l.mu.Unlock()
 	l.flush()
 }
 
-// close closes at once; the first cause stands.
+// close closes at once; the first cause stands, that of hangUp among them.
 func (l *link) close(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
 		return
 	}
-	l.err, l.last = cause, true
+	if l.last == nil {
+		l.last = cause
+	}
+	l.err = l.last
 	l.room.Broadcast()
 	close(l.done)
 	l.conn.Close()
@@ -125,8 +128,8 @@ func (l *link) write() {
 				time.Sleep(splitPause)
 			}
 		}
-		if last {
-			l.close(errHangUp)
+		if last != nil {
+			l.close(last)
 			return
 		}
 	}

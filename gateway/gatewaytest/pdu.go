@@ -20,6 +20,7 @@ const (
 	cmdReplaceSM       uint32 = 0x00000007
 	cmdCancelSM        uint32 = 0x00000008
 	cmdBindTransceiver uint32 = 0x00000009
+	cmdOutbind         uint32 = 0x0000000B
 	cmdEnquireLink     uint32 = 0x00000015
 	cmdSubmitMulti     uint32 = 0x00000021
 	cmdDataSM          uint32 = 0x00000103

@@ -77,10 +77,10 @@ func (c *session) handle(h header, p []byte) {
 	case cmdUnbind:
 		stats.unbinds.Add(1)
 		c.respond(cmdUnbind|cmdResponse, StatusOK, h.sequence)
-		c.link.hangUp()
+		c.link.hangUp(ErrUnbound)
 	case cmdUnbind | cmdResponse:
 		stats.unbindAnswers.Add(1)
-		c.link.hangUp()
+		c.link.hangUp(ErrUnbound)
 	case cmdQuerySM:
 		c.respond(h.command|cmdResponse, StatusQueryFailed, h.sequence)
 	case cmdCancelSM:

@@ -467,8 +467,8 @@ func TestDropAndUnbind(t *testing.T) {
 	if err := s.WaitBinds(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if n := s.Stats().UnbindAnswers; n != 1 {
-		t.Errorf("%d answers to unbind", n)
+	if n := s.Stats().UnbindAnswers; n != 1 || !errors.Is(e.Ended(), ErrUnbound) {
+		t.Errorf("%d answers to unbind, the end was %v", n, e.Ended())
 	}
 }
 

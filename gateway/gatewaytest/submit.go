@@ -164,7 +164,7 @@ func (l *link) answer(command, sequence, status uint32, id []byte, a *Action) {
 		l.close(errHangUp)
 	case a.Cut:
 		l.put(p[:len(p)/2])
-		l.hangUp()
+		l.hangUp(errHangUp)
 	case a.Split:
 		l.putSplit(p)
 	default:
@@ -174,6 +174,6 @@ func (l *link) answer(command, sequence, status uint32, id []byte, a *Action) {
 		}
 	}
 	if a.CloseAfter {
-		l.hangUp()
+		l.hangUp(errHangUp)
 	}
 }
