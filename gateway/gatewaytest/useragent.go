@@ -36,6 +36,9 @@ type UserAgent struct {
 	tasks    sync.WaitGroup
 }
 
+// quiet turns off sipgo's own logger, which is one for the process and warns of its own bookkeeping.
+var quiet = sync.OnceFunc(func() { sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) })
+
 // NewUserAgent listens on addr, by UDP and by TCP at the same port; port 0 takes a free one. It answers every MESSAGE with 200,
 // until Answer says otherwise.
 func NewUserAgent(addr string) (*UserAgent, error) {
@@ -49,6 +52,7 @@ func NewUserAgent(addr string) (*UserAgent, error) {
 		received: make(chan UAMessage, 1024),
 	}
 	u.code.Store(200)
+	quiet()
 	log := slog.New(slog.DiscardHandler)
 	if u.ua, err = sipgo.NewUA(
 		sipgo.WithUserAgentHostname(u.addr.Addr().String()),
