@@ -13,6 +13,8 @@ type Notification struct {
 	Time  time.Time
 	Node  string
 	Event Event // one of the declared types, as a value; Raised for what is not declared
+	// Params is all of `params` as it came, seq, time and node with it.
+	Params json.RawMessage
 }
 
 // ErrNotification is what Parse's errors are.
@@ -45,7 +47,7 @@ func Decode(name string, params []byte) (Notification, error) {
 	if err := json.Unmarshal(params, &stamp); err != nil {
 		return Notification{}, fmt.Errorf("%w: %s: %w", ErrNotification, name, err)
 	}
-	n := Notification{Seq: stamp.Seq, Time: stamp.Time, Node: stamp.Node}
+	n := Notification{Seq: stamp.Seq, Time: stamp.Time, Node: stamp.Node, Params: params}
 	if d, ok := Lookup(name); ok {
 		var err error
 		if n.Event, err = d.decode(params); err != nil {
