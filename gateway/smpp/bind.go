@@ -88,6 +88,7 @@ func (b *bind) run() {
 		wait := b.wait(cause)
 		b.failures++
 		if !b.enterWaiting(wait) {
+			b.log.Info("bind has ended", "reason", cause)
 			return
 		}
 		b.log.Warn("bind is down", "reason", cause, "retry_in", wait)
@@ -140,7 +141,6 @@ func (b *bind) once() (cause error, life time.Duration) {
 	if boundAt.IsZero() {
 		return cause, 0
 	}
-	b.log.Info("unbound", "reason", cause, "in_flight", len(left))
 	c.all.handler.BindDown(was, cause.Error(), len(left))
 	return cause, time.Since(boundAt)
 }

@@ -162,10 +162,11 @@ func (c *connection) retire(next *connection, over sms.Outcome) {
 
 // adopt takes the queue of the generation before. What cannot leave by this one ends here.
 func (c *connection) adopt(queued []*submission) {
+	now := time.Now()
 	for _, s := range queued {
-		again := c.prepare(s.m, s.done, time.Now())
+		again := c.prepare(s.m, s.done, now)
 		again.deadline = s.deadline
-		c.take(again)
+		c.take(again, now)
 	}
 }
 
@@ -174,11 +175,11 @@ func (c *connection) submit(m *sms.Message, done func(sms.Outcome)) {
 	now := time.Now()
 	s := c.prepare(m, done, now)
 	s.deadline = now.Add(c.cfg.QueueTimeout)
-	c.take(s)
+	c.take(s, now)
 }
 
 // take queues a submission, or ends it.
-func (c *connection) take(s *submission) {
+func (c *connection) take(s *submission, now time.Time) {
 	if s.failed != nil {
 		s.done(s.outcome(c.row.Name))
 		return
@@ -197,7 +198,7 @@ func (c *connection) take(s *submission) {
 		return
 	}
 	c.queue.push(s)
-	ended := c.pump(time.Now(), nil)
+	ended := c.pump(now, nil)
 	c.mu.Unlock()
 	c.end(ended)
 }

@@ -18,9 +18,10 @@ import (
 
 // Bounds of one session.
 const (
-	// maxOut is how many octets may wait for the socket. Requests are bounded by the window, so what goes beyond it are the
-	// responses to a peer that sends and does not read.
-	maxOut = 2 << 20
+	// fullOut is how many octets may wait for the socket before segments wait in the queue instead, whatever the window is.
+	fullOut = 256 << 10
+	// maxOut is how many may wait at all. Only responses go beyond fullOut: to a peer that sends and does not read.
+	maxOut = 1 << 20
 	// keepOut is the greatest buffer that a session keeps when it is empty.
 	keepOut = 64 << 10
 	// maxUnanswered is how many messages of the peer may wait for our answer.
@@ -157,14 +158,14 @@ func (s *session) requestLocked(command wire.CommandID, body wire.Body) error {
 	if err != nil {
 		return err
 	}
-	s.register(request{command: command, sequence: sequence}, out, start)
+	s.register(request{command: command, sequence: sequence, sent: time.Now()}, out, start)
 	return nil
 }
 
 // register puts a request in the window before its octets can reach the socket: a peer on the same host answers before the
 // write returns.
 func (s *session) register(r request, out []byte, start int) {
-	r.sent, r.reads, r.start = time.Now(), s.reads, s.queued
+	r.reads, r.start = s.reads, s.queued
 	s.window.add(r)
 	s.queue(out, start)
 	s.arm(r.sent.Add(s.responseTimeout))
@@ -190,7 +191,11 @@ func (s *session) wakeWriter() {
 func (s *session) room() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateTX && s.state != stateTRX {
+	return s.roomLocked()
+}
+
+func (s *session) roomLocked() int {
+	if s.state != stateTX && s.state != stateTRX || len(s.out) >= fullOut {
 		return 0
 	}
 	return s.sessionConfig.window - s.window.messages
@@ -203,7 +208,7 @@ var errNoRoom = errors.New("no room")
 func (s *session) submit(m *submission, segment int, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateTX && s.state != stateTRX || s.window.messages >= s.sessionConfig.window {
+	if s.roomLocked() <= 0 {
 		return errNoRoom
 	}
 	sequence := s.window.next()
@@ -212,7 +217,7 @@ func (s *session) submit(m *submission, segment int, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	s.register(request{command: wire.CmdSubmitSM, sequence: sequence, message: m, segment: segment}, out, start)
+	s.register(request{command: wire.CmdSubmitSM, sequence: sequence, sent: now, message: m, segment: segment}, out, start)
 	return nil
 }
 

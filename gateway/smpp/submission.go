@@ -278,6 +278,9 @@ func numberAddress(a sms.Address, ton, npi uint8) (sms.Address, error) {
 			return a, fmt.Errorf("the address %q has a character that is not ASCII (SMPP 3.4, 3.1)", a.Value)
 		}
 	}
+	if a.IsZero() {
+		return sms.Address{}, nil // no sender: the SMSC puts its own (SMPP 3.4, 4.4.1)
+	}
 	if ton != 0 {
 		a.TON = sms.TON(ton)
 	}
