@@ -124,7 +124,7 @@ func runESME(ctx context.Context, f esmeFlags, stdout io.Writer) error {
 			err = errors.New("the peer closed the bind")
 		}
 	} else {
-		err = run.send(ctx, sending, f)
+		err = run.send(sending, f)
 	}
 	took := time.Since(began)
 	if f.receipt && mode == "transceiver" && err == nil {
@@ -160,8 +160,8 @@ func everySecond(f func()) (stop func()) {
 	return func() { close(done); running.Wait() }
 }
 
-// send sends until count or the end of sending, then waits for the answers as long as ctx lasts.
-func (r *esmeRun) send(ctx, sending context.Context, f esmeFlags) error {
+// send sends until count or the end of sending, then waits for the answers: each comes, or is given up after --wait.
+func (r *esmeRun) send(sending context.Context, f esmeFlags) error {
 	pace := pacer{rate: f.rate}
 	more := make(chan struct{}, 1)
 	var err error
@@ -187,11 +187,7 @@ func (r *esmeRun) send(ctx, sending context.Context, f esmeFlags) error {
 		})
 	}
 	for sent := r.stats().Submits; r.answered.Load() < sent; {
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		<-more
 	}
 	if sending.Err() != nil {
 		return nil // the time was up while a message waited for the window

@@ -247,8 +247,9 @@ func (l *load) awaitRoom(ctx context.Context) bool {
 	return true
 }
 
-// settleAll waits until everything is answered and came out, or nothing more does.
-func (l *load) settleAll(ctx context.Context) {
+// settleAll waits until everything is answered and came out, or nothing more does: after an interrupt too, or what is on its way
+// would count as lost.
+func (l *load) settleAll() {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	last, since := int64(-1), time.Now()
@@ -260,11 +261,7 @@ func (l *load) settleAll(ctx context.Context) {
 		if arrived != last || l.outstanding.Load() > 0 {
 			last, since = arrived, time.Now()
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+		<-tick.C
 	}
 }
 
@@ -315,7 +312,7 @@ func runLoad(ctx context.Context, f loadFlags, stdout io.Writer) error {
 	err = s.send(ctx)
 	ended := l.now()
 	if err == nil {
-		l.settleAll(ctx)
+		l.settleAll()
 	}
 	stopSeconds()
 	after, _ := l.processUsage()

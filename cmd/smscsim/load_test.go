@@ -19,6 +19,9 @@ type fakeGateway struct {
 	every                      int
 	lose, double, refuse, mute bool
 
+	interrupt bool // the run is interrupted then
+	onHit     func()
+
 	conn *net.UDPConn
 	esme *gatewaytest.ESME
 	sink *net.UDPAddr
@@ -49,6 +52,9 @@ func (g *fakeGateway) toSMPP(ctx context.Context) {
 			continue // an answer of the sink
 		}
 		hit := g.every > 0 && n%g.every == 0
+		if hit && g.onHit != nil {
+			g.onHit()
+		}
 		status, copies := 202, 1
 		switch {
 		case hit && g.mute:
@@ -97,6 +103,11 @@ func (g *fakeGateway) toSIP(in gatewaytest.Incoming) (a gatewaytest.Action) {
 // loadThrough runs a load through a fake gateway and gives its exit code and report.
 func loadThrough(t *testing.T, g *fakeGateway, args ...string) (int, report, string) {
 	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if g.interrupt {
+		g.onHit = cancel
+	}
 	loopback := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	var err error
 	if g.conn, err = net.ListenUDP("udp", loopback); err != nil {
@@ -113,7 +124,7 @@ func loadThrough(t *testing.T, g *fakeGateway, args ...string) (int, report, str
 	var stdout, stderr bytes.Buffer
 	finished := make(chan int, 1)
 	go func() {
-		finished <- run(t.Context(), append([]string{"load", "--json", "--smsc-listen", smsc, "--sip-sink", g.sink.String(),
+		finished <- run(ctx, append([]string{"load", "--json", "--smsc-listen", smsc, "--sip-sink", g.sink.String(),
 			"--sip", g.conn.LocalAddr().String(), "--drain", "50ms", "--window", "50", "--pid", fmt.Sprint(os.Getpid())}, args...),
 			strings.NewReader(""), &stdout, &stderr)
 	}()
@@ -180,6 +191,17 @@ func TestLoad(t *testing.T) {
 				t.Errorf("%d retransmissions were told apart, want %d", r.Repeats, c.want.Arrived)
 			}
 		})
+	}
+}
+
+// An interrupted run says what it did, and takes nothing for lost that was on its way.
+func TestLoadIsInterrupted(t *testing.T) {
+	for _, pace := range []string{"--window", "--rate"} {
+		code, r, stderr := loadThrough(t, &fakeGateway{every: 100, interrupt: true}, "--duration", "1m", pace, "1000")
+		c := r.Count
+		if code != exitGood || c.Sent < 100 || c.Accepted != c.Sent || c.Arrived != c.Sent || r.Seconds > 30 {
+			t.Errorf("%s: exit %d, %+v\n%s", pace, code, r, stderr)
+		}
 	}
 }
 

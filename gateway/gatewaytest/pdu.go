@@ -89,8 +89,7 @@ func finishPDU(b []byte, start int) []byte {
 	return b
 }
 
-// appendResponse writes a submit_sm_resp or deliver_sm_resp. A refusal has no body (SMPP 3.4, 4.4.2), nor has one without id
-// when bodyless asks for it.
+// appendResponse writes a submit_sm_resp or deliver_sm_resp. A refusal has no body (SMPP 3.4, 4.4.2).
 func appendResponse(b []byte, command, status, sequence uint32, id []byte) []byte {
 	start := len(b)
 	b = appendHeader(b, command, status, sequence)

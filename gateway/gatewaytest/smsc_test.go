@@ -255,6 +255,43 @@ func TestErrorRateAndReceiptStates(t *testing.T) {
 	}
 }
 
+func TestIntermediateNotification(t *testing.T) {
+	_, e := pair(t, SMSCConfig{}, ESMEConfig{})
+	submit(t, e, Outgoing{Text: "x", RegisteredDelivery: 0x11})
+	got, err := e.Take(t.Context(), 2)
+	if err != nil || got[0].ESMClass != 0x20 || !strings.Contains(got[0].Text(), "stat:ENROUTE") ||
+		got[1].ESMClass != 0x04 || !strings.Contains(got[1].Text(), "stat:DELIVRD") {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// A submit_sm whose body does not parse is refused under its own sequence number, and the bind lives.
+func TestMalformedSubmit(t *testing.T) {
+	s, e := pair(t, SMSCConfig{}, ESMEConfig{})
+	e.Write(finishPDU(append(appendHeader(nil, cmdSubmitSM, 0, 77), "no NUL"...), 0))
+	submit(t, e, Outgoing{Text: "x"})
+	if st := s.Stats(); st.Refused[StatusInvalidLength] != 1 || st.Accepted != 1 {
+		t.Errorf("%+v", st)
+	}
+	if n := e.Stats().Unexpected; n != 1 {
+		t.Errorf("%d answers that nobody waited for", n)
+	}
+}
+
+func TestInboxForgetsTheOldest(t *testing.T) {
+	b := newInbox(4)
+	for i := range 10 {
+		b.add(Incoming{Sequence: uint32(i)})
+	}
+	if all := b.all(); len(all) > 4 || all[len(all)-1].Sequence != 9 {
+		t.Errorf("kept %+v", all)
+	}
+	got, err := b.take(t.Context(), 1)
+	if err != nil || got[0].Sequence < 6 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestIDFormats(t *testing.T) {
 	_, e := pair(t, SMSCConfig{
 		MessageID: func(n uint64) string { return fmt.Sprintf("%X", n+0xABCDEF) },

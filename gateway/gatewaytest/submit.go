@@ -74,7 +74,9 @@ func (c *session) submit(h header, p []byte) {
 	}
 	s.inbox.add(in)
 	s.tell(Event{Kind: EventSubmit, Bind: in.Bind, Submit: &in, Status: in.Status})
-	s.count(in.Status)
+	if !a.Drop && !a.Close {
+		s.count(in.Status)
+	}
 
 	delay, receiptDelay, receipts := s.cfg.Latency, s.cfg.ReceiptDelay, 1
 	if a.Delay > 0 {
