@@ -214,7 +214,16 @@ func (e *Endpoint) response(m *message) {
 }
 
 // unsent is told of a datagram that the kernel did not take.
-func (e *Endpoint) unsent(branch uint64, err error) { e.notThere(branch, err.Error()) }
+func (e *Endpoint) unsent(branch uint64, err error) {
+	if !errors.Is(err, syscall.EMSGSIZE) {
+		e.notThere(branch, err.Error())
+		return
+	}
+	if o := e.pending.take(branch); o != nil {
+		o.fail(sms.Permanent, sms.CauseUnencodable, fmt.Sprintf("%d octets are too many for one datagram, and %s takes no TCP", len(o.request), o.to.addr))
+		e.finish(o, o.failure)
+	}
+}
 
 // unreachable is told what ICMP quotes of a datagram that nobody took.
 func (e *Endpoint) unreachable(quoted []byte) {

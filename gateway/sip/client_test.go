@@ -118,21 +118,42 @@ func newClient(t *testing.T, hops ...string) *client {
 // text sends a message and lets everything settle that needs no time.
 func (c *client) text(s string) {
 	c.Send(&sms.Message{From: sms.ParseAddress("100"), To: sms.ParseAddress("+491"), Text: s},
-		func(o sms.Outcome) { c.outcomes = append(c.outcomes, o) })
+		c.told)
 	synctest.Wait()
 }
 
 func (c *client) outcome(t *testing.T) sms.Outcome {
 	t.Helper()
 	synctest.Wait()
-	if len(c.outcomes) != 1 {
-		t.Fatalf("%d outcomes: %+v", len(c.outcomes), c.outcomes)
+	all := c.all()
+	if len(all) != 1 {
+		t.Fatalf("%d outcomes: %+v", len(all), all)
 	}
+	return all[0]
+}
+
+// told is the done of every message.
+func (c *client) told(o sms.Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.outcomes = append(c.outcomes, o)
+}
+
+// all takes the outcomes since the last call.
+func (c *client) all() []sms.Outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	defer func() { c.outcomes = nil }()
-	return c.outcomes[0]
+	return c.outcomes
 }
 
 const hopA, hopB = "sip:192.0.2.10:5060", "sip:192.0.2.11:5070;transport=udp"
+
+// pass lets the fake clock run, and everything settle.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
 
 func schedule(sent []sentAt) (s []time.Duration) {
 	for _, d := range sent {
@@ -155,12 +176,11 @@ func TestRetransmissionSchedule(t *testing.T) {
 			c := newClient(t, hopA)
 			began := time.Now()
 			c.text("hi")
-			time.Sleep(31999 * time.Millisecond)
-			synctest.Wait()
-			if len(c.outcomes) > 0 {
+			pass(31999 * time.Millisecond)
+			if len(c.all()) > 0 {
 				t.Fatal("it ended before Timer F fired")
 			}
-			time.Sleep(time.Millisecond)
+			pass(time.Millisecond)
 			o := c.outcome(t)
 			if o.Fate != sms.Unknown || o.Severity != sms.Temporary || o.Cause != sms.CauseNoAnswer || time.Since(began) != 32*time.Second {
 				t.Errorf("outcome %+v after %v", o, time.Since(began))
@@ -175,7 +195,7 @@ func TestRetransmissionSchedule(t *testing.T) {
 					t.Errorf("a retransmission differs: to %v\n%s", d.to, d.b)
 				}
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if more := c.take(); len(more) > 0 {
 				t.Errorf("%d datagrams after the end", len(more))
 			}
@@ -185,10 +205,10 @@ func TestRetransmissionSchedule(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newClient(t, hopA)
 			c.text("hi")
-			time.Sleep(100 * time.Millisecond)
-			c.reply(c.sent[0], 100)
-			time.Sleep(10 * time.Second)
-			synctest.Wait()
+			first := c.sent[0]
+			pass(100 * time.Millisecond)
+			c.reply(first, 100)
+			pass(10 * time.Second)
 			if got, want := schedule(c.take()), millis(0, 500, 4500, 8500); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("sent after %v, want %v", got, want)
 			}
@@ -198,14 +218,14 @@ func TestRetransmissionSchedule(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newClient(t, hopA)
 			c.text("hi")
-			time.Sleep(600 * time.Millisecond)
+			pass(600 * time.Millisecond)
 			sent := c.take()
 			c.reply(sent[0], 200)
 			c.reply(sent[1], 200) // the answer to the retransmission
 			if o := c.outcome(t); o.Fate != sms.Accepted || o.Status != 200 || o.Egress != sms.SIP {
 				t.Errorf("outcome %+v", o)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if more := c.take(); len(more) > 0 {
 				t.Errorf("%d datagrams after the answer", len(more))
 			}
@@ -232,8 +252,8 @@ func TestResponsesThatAreNotOurs(t *testing.T) {
 			c.reply(bad, 200)
 		}
 		synctest.Wait()
-		if len(c.outcomes) > 0 || c.Stats().Stray != 4 {
-			t.Fatalf("outcomes %+v, stats %+v", c.outcomes, c.Stats())
+		if all := c.all(); len(all) > 0 || c.Stats().Stray != 4 {
+			t.Fatalf("outcomes %+v, stats %+v", all, c.Stats())
 		}
 		c.reply(good, 200)
 		if o := c.outcome(t); o.Fate != sms.Accepted {
@@ -290,7 +310,7 @@ func TestNotSent(t *testing.T) {
 			{"expired", c, with(func(m *sms.Message) { m.Expires = time.Now() }), sms.Failed(sms.Permanent, sms.CauseExpired, "")},
 			{"too many", full, &good, sms.Failed(sms.Temporary, sms.CauseQueueFull, "1 messages to SIP wait for an answer")},
 		} {
-			test.e.Send(test.m, func(o sms.Outcome) { test.e.outcomes = append(test.e.outcomes, o) })
+			test.e.Send(test.m, test.e.told)
 			test.want.Egress = sms.SIP
 			if o := test.e.outcome(t); fmt.Sprint(o) != fmt.Sprint(test.want) {
 				t.Errorf("%s: %+v, want %+v", test.name, o, test.want)
@@ -315,7 +335,7 @@ func TestFailover(t *testing.T) {
 			if o := c.outcome(t); o.Fate != sms.Accepted {
 				t.Errorf("outcome %+v", o)
 			}
-			time.Sleep(59 * time.Second)
+			pass(59 * time.Second)
 			c.text("two")
 			sent := c.take()
 			if sent[0].to.String() != "192.0.2.11:5070" {
@@ -329,7 +349,7 @@ func TestFailover(t *testing.T) {
 			if o := c.outcome(t); o.Fate != sms.NotSent || o.Severity != sms.Temporary || o.Cause != sms.CauseNotReady || len(c.take()) > 0 {
 				t.Errorf("with all set aside: %+v", o)
 			}
-			time.Sleep(time.Second + time.Millisecond)
+			pass(time.Second + time.Millisecond)
 			c.text("four")
 			if sent := c.take(); len(sent) != 1 || sent[0].to.String() != "192.0.2.10:5060" {
 				t.Errorf("after Retry-After: %v", sent)
@@ -340,7 +360,7 @@ func TestFailover(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newClient(t, hopA, hopB)
 			c.text("one")
-			time.Sleep(32 * time.Second)
+			pass(32 * time.Second)
 			if o := c.outcome(t); o.Fate != sms.Unknown {
 				t.Errorf("outcome %+v", o)
 			}
@@ -372,8 +392,7 @@ func TestFailover(t *testing.T) {
 			if second.to.String() != "192.0.2.11:5070" {
 				t.Errorf("then it goes to %v", second.to)
 			}
-			time.Sleep(500 * time.Millisecond)
-			synctest.Wait()
+			pass(500 * time.Millisecond)
 			c.unreachable([]byte(second.b)) // the first copy may have been taken
 			if o := c.outcome(t); o.Fate != sms.Unknown {
 				t.Errorf("outcome %+v", o)
@@ -400,8 +419,7 @@ func TestNames(t *testing.T) {
 		if len(c.take()) > 0 {
 			t.Fatal("sent before the name is known")
 		}
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		sent := c.take()
 		if len(sent) != 2 || sent[0].to.String() != "192.0.2.20:5060" || asked != 1 {
 			t.Fatalf("asked %d times, sent %v", asked, sent)
@@ -411,16 +429,16 @@ func TestNames(t *testing.T) {
 		if sent := c.take(); len(sent) != 1 || sent[0].to.String() != "192.0.2.21:5060" {
 			t.Errorf("after the first address: %v", sent)
 		}
-		time.Sleep(40 * time.Second)
+		pass(40 * time.Second)
 		c.take()
-		c.outcomes = nil
+		c.all()
 		c.hops[0].suspect.Store(0)
 		answer = nil
 		c.text("three") // the answer is stale: it is used, and asked for again
 		if sent := c.take(); len(sent) != 1 || sent[0].to.String() != "192.0.2.20:5060" {
 			t.Errorf("with a stale answer: %v", sent)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if asked != 2 {
 			t.Errorf("asked %d times", asked)
 		}
@@ -457,8 +475,8 @@ func TestCloseTellsEveryOutcome(t *testing.T) {
 		if err := <-closed; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Close: %v", err)
 		}
-		if len(c.outcomes) != 2 || c.outcomes[0].Fate != sms.Unknown || c.outcomes[1].Fate != sms.NotSent {
-			t.Errorf("outcomes %+v", c.outcomes)
+		if all := c.all(); len(all) != 2 || all[0].Fate != sms.Unknown || all[1].Fate != sms.NotSent {
+			t.Errorf("outcomes %+v", all)
 		}
 	})
 }

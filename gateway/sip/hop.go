@@ -32,12 +32,12 @@ type hop struct {
 	params    string // for the Request-URI
 	userPhone bool   // numbers get ;user=phone
 
-	targets atomic.Pointer[[]*target]
 	aside   atomic.Int64 // until then it asked not to be used, in Unix nanoseconds: 503 with Retry-After (RFC 3261, 21.5.4)
 	suspect atomic.Int64 // until then others are tried first
 	heard   atomic.Int64 // when it last answered
 
 	mu       sync.Mutex
+	targets  []*target // replaced, never changed
 	again    time.Time // when the name may be asked for again
 	looking  bool
 	waiting  []*outgoing // for the first answer
@@ -54,9 +54,6 @@ type target struct {
 
 // targetsOf gives the addresses of a next hop. wait means that o was queued until its name is known, and is tried then.
 func (e *Endpoint) targetsOf(h *hop, o *outgoing) (targets []*target, wait bool) {
-	if p := h.targets.Load(); p != nil {
-		targets = *p
-	}
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -64,14 +61,14 @@ func (e *Endpoint) targetsOf(h *hop, o *outgoing) (targets []*target, wait bool)
 		h.looking = true
 		e.tasks.Go(func() { e.lookUp(h) })
 	}
-	if targets == nil && h.looking {
+	if h.targets == nil && h.looking {
 		h.waiting = append(h.waiting, o)
 		return nil, true
 	}
-	if targets == nil {
+	if h.targets == nil {
 		o.fail(sms.Temporary, sms.CauseNotReady, fmt.Sprintf("no address of %s is known: %v", h.uri, h.lookedUp))
 	}
-	return targets, false
+	return h.targets, false
 }
 
 // lookUp asks for the addresses of a next hop and lets those go on that wait for them.
@@ -95,13 +92,14 @@ func (e *Endpoint) lookUp(h *hop) {
 		}
 		targets = append(targets, t)
 	}
-	if targets != nil {
-		h.targets.Store(&targets)
-	} else {
+	if targets == nil {
 		e.log.Warn("a next hop has no address", "next_hop", h.uri, "error", err)
 	}
 	h.mu.Lock()
 	h.looking, h.lookedUp = false, err
+	if targets != nil {
+		h.targets = targets
+	}
 	switch {
 	case targets == nil:
 		h.again = time.Now().Add(lookupFailed)

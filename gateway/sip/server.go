@@ -165,7 +165,7 @@ func (x *exchange) answer(code int, retryAfter time.Duration) {
 		x.e.log.Error("no final response code; 500 is sent", "status", code)
 		code = 500
 	}
-	seconds := int(min(math.MaxUint16, (retryAfter+time.Second-1)/time.Second))
+	seconds := int(min(math.MaxUint16, (max(0, retryAfter)+time.Second-1)/time.Second))
 	if code < 300 {
 		x.e.count.answered.Add(1)
 	} else {
@@ -264,7 +264,7 @@ func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message,
 		return nil, refusal{code: 415, header: "Accept-Encoding: identity\r\n"}
 	}
 	msg := &sms.Message{
-		Ref:      string(m.callID),
+		Ref:      printable(strings.ToValidUTF8(string(m.callID), "")),
 		Ingress:  sms.SIP,
 		Peer:     from.peer(),
 		From:     addressOf(&sender),

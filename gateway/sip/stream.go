@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 )
@@ -31,6 +32,7 @@ type stream struct {
 
 	mu     sync.Mutex
 	out    []byte
+	used   time.Time // when something was queued last
 	closed bool
 	ending bool
 }
@@ -58,6 +60,7 @@ func (s *stream) queue(b []byte) bool {
 	over, shut := len(s.out)+len(b) > maxUnsent, s.closed || s.ending
 	if !over && !shut {
 		s.out = append(s.out, b...)
+		s.used = time.Now()
 	}
 	s.mu.Unlock()
 	if shut {
@@ -129,22 +132,38 @@ func (s *stream) write() {
 	}
 }
 
+// idleAt is when the stream has carried nothing for too long.
+func (s *stream) idleAt(heard time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.used.After(heard) {
+		heard = s.used
+	}
+	return heard.Add(s.e.cfg.IdleTimeout)
+}
+
 func (s *stream) read() {
 	f := framer{maxBody: s.e.cfg.MaxBody}
 	from := origin{by: s, from: s.remote, trusted: s.e.trusts(s.remote.Addr())}
 	var in inbox
 	began := time.Time{}
+	heard := time.Now()
 	for {
 		now := time.Now()
 		switch {
 		case !f.partial():
 			began = time.Time{}
-			_ = s.conn.SetReadDeadline(now.Add(s.e.cfg.IdleTimeout))
+			_ = s.conn.SetReadDeadline(s.idleAt(heard))
 		case began.IsZero():
 			began = now
 			_ = s.conn.SetReadDeadline(now.Add(messageTime))
 		}
 		n, err := s.conn.Read(f.space())
+		if n > 0 {
+			heard = time.Now()
+		} else if errors.Is(err, os.ErrDeadlineExceeded) && !f.partial() && time.Now().Before(s.idleAt(heard)) {
+			continue // it was written to meanwhile
+		}
 		f.filled(n)
 		for pongs := 0; ; {
 			fr, ok := f.next()

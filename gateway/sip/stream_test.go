@@ -130,6 +130,23 @@ func TestConnectionTimes(t *testing.T) {
 		})
 	}
 	t.Run("idle", func(t *testing.T) { ends(t, time.Minute, "") })
+	t.Run("in use by us", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEndpoint(Config{IdleTimeout: time.Minute}, nil, slog.New(slog.DiscardHandler))
+			ours, theirs := net.Pipe()
+			gone := make(chan struct{})
+			s := newStream(e, ours, func() { close(gone) })
+			e.start(s)
+			began := time.Now()
+			go func() { _, _ = io.Copy(io.Discard, theirs) }()
+			time.Sleep(50 * time.Second)
+			s.queue([]byte("a request of ours"))
+			<-gone
+			if took := time.Since(began); took != 110*time.Second {
+				t.Errorf("closed after %v, want 110 s", took)
+			}
+		})
+	})
 	t.Run("idle after a message", func(t *testing.T) { ends(t, time.Minute, aMessage()) })
 	t.Run("idle after a line end", func(t *testing.T) { ends(t, time.Minute, "\r\n") })
 	t.Run("a message that does not end", func(t *testing.T) { ends(t, messageTime, aMessage()+aMessage()[:100]) })
