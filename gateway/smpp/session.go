@@ -67,7 +67,8 @@ type owner interface {
 	bound(s *session)
 	// received takes a legal request that the session does not answer by itself. body is valid until it returns.
 	received(s *session, h wire.Header, body []byte)
-	// answered tells what became of segments, as many as one read or one timeout ended; by any goroutine.
+	// answered tells what became of segments, as many as one read or one timeout ended, and that there may be room for others;
+	// by any goroutine.
 	answered(s *session, answers []answer)
 	// idle is called while the session drains and its last unanswered request was answered by us; by any goroutine.
 	idle(s *session)
@@ -380,6 +381,9 @@ func (s *session) write() {
 				}
 				s.close(err)
 				return
+			}
+			if len(buf) >= fullOut {
+				s.owner.answered(s, nil) // segments may wait for nothing but this
 			}
 			if cap(buf) > keepOut {
 				buf = nil

@@ -549,6 +549,93 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// However wide the window is, what waits for the socket is bounded; and nothing waits for ever when it is free again.
+func TestBufferIsBounded(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row(func(c *sms.ConnectionConfig) { c.Window, c.LongMessage = 1000, sms.LongPayload }))
+		p := w.net.next().accept()
+		for range 500 {
+			w.send(strings.Repeat("x", 1000))
+		}
+		if s := w.status(); s.Binds[0].InFlight > 300 || s.Binds[0].InFlight+s.Queued != 500 {
+			t.Fatalf("%+v", s)
+		}
+		go p.serve()
+		w.wantFate(500, sms.Accepted, 0, 0)
+	})
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row())
+		p := w.net.next().accept()
+		link, _ := wire.Append(nil, wire.Header{Command: wire.CmdEnquireLink, Sequence: 1}, nil)
+		links := bytes.Repeat(link, 20000) // their responses fill the buffer
+		p.write(links)
+		i := w.send("x")
+		if s := w.status(); s.Queued != 1 || s.Binds[0].InFlight != 0 {
+			t.Fatalf("%+v", s)
+		}
+		go p.serve()
+		w.wantFate(i, sms.Accepted, 0, 0)
+		if len(w.handler.downs) != 0 {
+			t.Fatalf("%q", w.handler.downs)
+		}
+	})
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row())
+		p := w.net.next().accept()
+		link, _ := wire.Append(nil, wire.Header{Command: wire.CmdEnquireLink, Sequence: 1}, nil)
+		_, _ = p.conn.Write(bytes.Repeat(link, 100000))
+		synctest.Wait()
+		if len(w.handler.downs) != 1 || !strings.Contains(w.handler.downs[0], "does not read") {
+			t.Fatalf("%q", w.handler.downs)
+		}
+	})
+}
+
+func TestAddresses(t *testing.T) {
+	for _, c := range []struct {
+		from     string
+		ton, npi uint8
+		want     sms.Address
+		fails    bool
+	}{
+		{"+4915112345678", 0, 0, sms.Address{Value: "4915112345678", TON: 1, NPI: 1}, false},
+		{"+4915112345678", 2, 0, sms.Address{Value: "4915112345678", TON: 2, NPI: 1}, false},
+		{"12345", 6, 9, sms.Address{Value: "12345", TON: 6, NPI: 9}, false},
+		{"ACME", 1, 1, sms.Address{Value: "ACME", TON: 5}, false},
+		{"elevenchars", 1, 1, sms.Address{Value: "elevenchars", TON: 5}, false},
+		{"twelve chars", 0, 0, sms.Address{}, true},
+		{"[eleven]", 0, 0, sms.Address{Value: "[eleven]", TON: 5}, false},
+		{"[elevenchr]", 0, 0, sms.Address{}, true},
+		{"back`tick", 0, 0, sms.Address{}, true},
+		{"na\x00me", 0, 0, sms.Address{}, true},
+		{"", 1, 1, sms.Address{}, false},
+	} {
+		a := sms.ParseAddress(c.from)
+		if c.from == "" {
+			a = sms.Address{}
+		}
+		got, err := sourceAddress(a, c.ton, c.npi)
+		if (err != nil) != c.fails || err == nil && got != c.want {
+			t.Errorf("%q: %+v, %v", c.from, got, err)
+		}
+	}
+}
+
+func TestRegisteredDelivery(t *testing.T) {
+	for want, pairs := range map[uint8][][2]sms.ReceiptRequest{
+		0x00: {{sms.ReceiptNone, sms.ReceiptNone}},
+		0x01: {{sms.ReceiptFinal, sms.ReceiptNone}, {sms.ReceiptFailure, sms.ReceiptFinal}},
+		0x02: {{sms.ReceiptFailure, sms.ReceiptNone}, {sms.ReceiptNone, sms.ReceiptFailure}},
+		0x11: {{sms.ReceiptAll, sms.ReceiptFailure}, {sms.ReceiptFinal, sms.ReceiptAll}},
+	} {
+		for _, p := range pairs {
+			if got := registeredDelivery(p[0], p[1]); got != want {
+				t.Errorf("%v and %v: 0x%02X, want 0x%02X", p[0], p[1], got, want)
+			}
+		}
+	}
+}
+
 func TestSequenceWraps(t *testing.T) {
 	w := window{last: maxSequence - 1}
 	for _, want := range []uint32{maxSequence, 1, 2} {
