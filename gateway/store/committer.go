@@ -10,8 +10,8 @@ import (
 	"sipsmpp/gateway/sms"
 )
 
-// How writes gather. What came while the database was busy goes into the next transaction; where transactions are so fast that
-// they would be many and small, they start no oftener than every gatherTime, unless gatherCount are waiting.
+// How writes gather. The first is committed at once. What came while the database was busy goes into the next transaction; where
+// those are so fast that they would be many and small, they start no oftener than every gatherTime, unless gatherCount wait.
 const (
 	gatherTime  = 2 * time.Millisecond
 	gatherCount = 256
@@ -119,7 +119,7 @@ func (c *committer) close() {
 func (c *committer) run() {
 	defer close(c.done)
 	var spare []op
-	var last time.Time // when the last transaction started
+	var last time.Time // when the last transaction started; zero: nothing waited when it had ended
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -130,6 +130,7 @@ func (c *committer) run() {
 		case n == 0 && closed:
 			return
 		case n == 0:
+			last = time.Time{}
 			<-c.wake
 			continue
 		case n < gatherCount && !closed && pause > 0:

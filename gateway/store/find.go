@@ -1,8 +1,12 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -62,7 +66,7 @@ type finder struct {
 }
 
 func newFinder(ctx context.Context, db *DB, bound int) (*finder, error) {
-	s, err := newStatements(ctx, db.dialect, db.read.DB, selectMatches)
+	s, err := newStatements(ctx, db.dialect, db.read.DB, selectKeys, selectMatches)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func (m matches) of(q lookup) []Match {
 			out = append(out, m[legKey{leg, clip(key)}]...)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Match) int { return strings.Compare(string(b.ID[:]), string(a.ID[:])) })
+	slices.SortFunc(out, func(a, b Match) int { return cmp.Or(bytes.Compare(b.ID[:], a.ID[:]), a.Part-b.Part) })
 	return out
 }
 
@@ -178,22 +182,47 @@ func (f *finder) look(batch []lookup) (matches, error) {
 	return found, nil
 }
 
-func selectMatchesText(n int) string {
+// selectKeysText finds which segments have a key. An IN would do but for peers that give every message one id.
+func selectKeysText(d *dialect, n int) string {
 	arms := make([]string, n)
 	for i := range arms {
-		arms[i] = fmt.Sprintf("SELECT * FROM (SELECT leg, smsc_key, message_id, part FROM message_segment "+
-			"WHERE leg = ? AND smsc_key = ? ORDER BY message_id DESC LIMIT %d) q%d", findNewest, i)
+		arms[i] = fmt.Sprintf("(SELECT leg, smsc_key, message_id, part FROM message_segment "+
+			"WHERE leg = ? AND smsc_key = ? ORDER BY message_id DESC LIMIT %d)", findNewest)
+		if d == sqliteDialect { // takes no parentheses around an arm of UNION
+			arms[i] = "SELECT * FROM " + arms[i]
+		}
 	}
-	return `SELECT k.leg, k.smsc_key, k.part, m.id, m.node, m.state, m.ref, m.ingress, m.peer, m.egress,
-		m.from_address, m.from_ton, m.from_npi, m.to_address, m.to_ton, m.to_npi, m.receipt, m.received,
-		s.part, s.smsc_id, s.smsc_key, s.state, s.error, s.done_time
-		FROM (` + strings.Join(arms, " UNION ALL ") + `) k
-		JOIN message m ON m.id = k.message_id JOIN message_segment s ON s.message_id = k.message_id
-		ORDER BY m.id DESC, k.part, s.part`
+	return strings.Join(arms, " UNION ALL ")
 }
 
-// read looks for at most findKeys keys.
+const selectMatchesText = `SELECT m.id, m.node, m.state, m.ref, m.ingress, m.peer, m.egress,
+	m.from_address, m.from_ton, m.from_npi, m.to_address, m.to_ton, m.to_npi, m.receipt, m.received,
+	s.part, s.smsc_id, s.smsc_key, s.state, s.error, s.done_time
+	FROM message m JOIN message_segment s ON s.message_id = m.id WHERE m.id IN `
+
+// hit is a segment that has a key.
+type hit struct {
+	legKey
+	part int
+}
+
+// read looks for at most findKeys keys: first which segments have them, then what is known of their messages.
 func (f *finder) read(keys []legKey, found matches) error {
+	ctx, cancel := f.db.deadline()
+	defer cancel()
+	hits, err := f.readKeys(ctx, keys, found)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(hits)), chunks[0]) {
+		if err := f.readMatches(ctx, some, hits, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *finder) readKeys(ctx context.Context, keys []legKey, found matches) (map[string][]hit, error) {
 	n := chunkAround(len(keys))
 	args := make([]any, 0, 2*n)
 	for i := range n {
@@ -203,51 +232,73 @@ func (f *finder) read(keys []legKey, found matches) error {
 		}
 		args = append(args, k.leg, k.key)
 	}
-	ctx, cancel := f.db.deadline()
-	defer cancel()
-	st := statement{selectMatches, n}
-	rows, err := f.statements.queryPool(ctx, f.db.read.DB, st, args)
+	rows, err := f.statements.queryPool(ctx, f.db.read.DB, statement{selectKeys, n}, args)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	hits := map[string][]hit{}
+	for rows.Next() {
+		var h hit
+		var id string
+		if err := rows.Scan(&h.leg, &h.key, &id, &h.part); err != nil {
+			return nil, err
+		}
+		if _, asked := found[h.legKey]; asked { // MySQL takes no notice of blanks at the end
+			hits[id] = append(hits[id], h)
+		}
+	}
+	return hits, rows.Err()
+}
+
+func (f *finder) readMatches(ctx context.Context, ids []string, hits map[string][]hit, found matches) error {
+	n := chunkAround(len(ids))
+	args := make([]any, n)
+	for i := range n {
+		args[i] = ids[min(i, len(ids)-1)]
+	}
+	rows, err := f.statements.queryPool(ctx, f.db.read.DB, statement{selectMatches, n}, args)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	messages := map[string]*Match{}
 	for rows.Next() {
-		var k legKey
 		var m Match
 		var s segmentScan
 		var id, ingress, egress, receipt string
 		var received int64
-		err := rows.Scan(&k.leg, &k.key, &m.Part, &id, &m.Node, &m.State, &m.Ref, &ingress, &m.Peer, &egress,
+		err := rows.Scan(&id, &m.Node, &m.State, &m.Ref, &ingress, &m.Peer, &egress,
 			&m.From.Value, &m.From.TON, &m.From.NPI, &m.To.Value, &m.To.TON, &m.To.NPI, &receipt, &received,
 			&s.Part, &s.SMSCID, &s.Key, &s.state, &s.Error, &s.done)
 		if err != nil {
 			return err
 		}
+		if known := messages[id]; known != nil {
+			known.Segments = append(known.Segments, s.segment())
+			continue
+		}
 		if m.ID, err = sms.ParseID(id); err != nil {
 			return err
 		}
-		list, asked := found[k]
-		if !asked {
-			continue // MySQL takes no notice of blanks at the end
-		}
-		if last := len(list) - 1; last >= 0 && list[last].ID == m.ID && list[last].Part == m.Part {
-			list[last].Segments = append(list[last].Segments, s.segment())
-			continue
-		}
-		if err := readLeg(&m.Ingress, ingress); err != nil {
-			return err
-		}
-		if err := readLeg(&m.Egress, egress); err != nil {
+		if err := errors.Join(readLeg(&m.Ingress, ingress), readLeg(&m.Egress, egress)); err != nil {
 			return err
 		}
 		for _, s := range []*string{&m.Node, &m.Ref, &m.Peer, &m.From.Value, &m.To.Value} {
 			*s = unescape(*s)
 		}
-		m.Key = unescape(k.key)
 		m.Receipt, _ = sms.ParseReceiptRequest(receipt)
 		m.Received = fromMillis(received)
 		m.Segments = []Segment{s.segment()}
-		found[k] = append(list, m)
+		messages[id] = &m
+	}
+	for id, m := range messages {
+		slices.SortFunc(m.Segments, func(a, b Segment) int { return a.Part - b.Part })
+		for _, h := range hits[id] {
+			match := *m
+			match.Part, match.Key = h.part, unescape(h.key)
+			found[h.legKey] = append(found[h.legKey], match)
+		}
 	}
 	return rows.Err()
 }

@@ -33,7 +33,7 @@ func TestFindSegments(t *testing.T) {
 		}{
 			{[]string{"ab"}, []Match{match(recent, 1, "ab", one), match(old, 1, "ab", two)}},
 			{[]string{"cd", "no", "cd"}, []Match{match(old, 2, "cd", two)}},
-			{[]string{"cd", "ab"}, []Match{match(recent, 1, "ab", one), match(old, 2, "cd", two), match(old, 1, "ab", two)}},
+			{[]string{"cd", "ab"}, []Match{match(recent, 1, "ab", one), match(old, 1, "ab", two), match(old, 2, "cd", two)}},
 			{[]string{"AB", "ab ", "a", ""}, nil},
 			{nil, nil},
 		} {

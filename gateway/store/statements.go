@@ -46,6 +46,7 @@ const (
 	selectReported
 	updateSegments
 	updateMessages
+	selectKeys
 	selectMatches
 )
 
@@ -65,8 +66,10 @@ func (s statement) text(d *dialect) string {
 		return "UPDATE message_segment SET state = ?, error = ?, done_time = ? WHERE part = ? AND message_id IN " + list(s.n)
 	case updateMessages:
 		return "UPDATE message SET state = ?, report_state = ?, report_error = ?, done_time = ?, updated = ? WHERE id IN " + list(s.n)
+	case selectKeys:
+		return selectKeysText(d, s.n)
 	default:
-		return selectMatchesText(s.n)
+		return selectMatchesText + list(s.n)
 	}
 }
 

@@ -160,11 +160,22 @@ func parsePostgres(raw string, u *neturl.URL) (*source, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = dialTimeout
 	}
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "sipsmpp"
-	}
 	s.pool = func(p purpose) (*sql.DB, error) {
-		return networkPool(stdlib.OpenDB(*cfg), p), nil
+		c := cfg.Copy()
+		// Every statement goes by an index. Tables that fill up faster than they are analysed would be planned as if they were
+		// still small, and the plan kept.
+		parameters := map[string]string{"application_name": "sipsmpp", "enable_seqscan": "off"}
+		if p == forReading {
+			parameters["enable_hashjoin"], parameters["enable_mergejoin"] = "off", "off"
+		} else {
+			parameters["plan_cache_mode"] = "force_custom_plan"
+		}
+		for name, value := range parameters {
+			if c.RuntimeParams[name] == "" {
+				c.RuntimeParams[name] = value
+			}
+		}
+		return networkPool(stdlib.OpenDB(*c), p), nil
 	}
 	return s, nil
 }
