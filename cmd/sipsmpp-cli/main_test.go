@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sipsmpp/clients"
+	"sipsmpp/events"
+	"sipsmpp/gateway"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/mi/server"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeCore takes every message, and knows the connection acme.
+type fakeCore struct {
+	server.Core
+	hub  *events.Hub
+	sent []*sms.Message
+}
+
+func (c *fakeCore) Events() *events.Hub { return c.hub }
+
+func (c *fakeCore) Accept(m *sms.Message, done func(sms.Outcome)) {
+	m.ID = sms.ID{1}
+	c.sent = append(c.sent, m)
+	done(sms.Outcome{Fate: sms.Accepted, Segments: 1, SMSCIDs: []string{"17"}, Alphabet: sms.AlphabetGSM7, Egress: sms.Connection("acme")})
+}
+
+func (c *fakeCore) Enable(name string) error {
+	if name != "acme" {
+		return gateway.ErrUnknownConnection
+	}
+	return nil
+}
+func (c *fakeCore) Disable(string) error { return nil }
+func (c *fakeCore) Rebind(string) error  { return nil }
+
+func serve(t *testing.T) (*fakeCore, string) {
+	t.Helper()
+	core := &fakeCore{hub: events.NewHub("gw", 10)}
+	s := server.New(core, server.Options{Version: "1"})
+	web := httptest.NewServer(s.Handler())
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		web.Close()
+	})
+	return core, web.URL + "/mi"
+}
+
+// cli runs the command and gives what it printed.
+func cli(ctx context.Context, in string, args ...string) (code int, out, errout string) {
+	var o, e bytes.Buffer
+	code = run(ctx, args, strings.NewReader(in), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestExecute(t *testing.T) {
+	core, url := serve(t)
+	unknown := "sipsmpp-cli: smpp_enable: " + gateway.ErrUnknownConnection.Error() + " (404)\n"
+	for _, tt := range []struct {
+		args   string
+		code   int
+		out    string // all of it, or with "..." a part
+		errout string
+	}{
+		{"-x mi version", 0, "{\n    \"Server\": \"sipsmpp 1\"\n}\n", ""},
+		{"-x mi smpp_enable name=acme", 0, "\"OK\"\n", ""},
+		{"-x mi smpp_enable acme", 0, "\"OK\"\n", ""},
+		{"--execute mi smpp_enable acme", 0, "\"OK\"\n", ""},
+		{"-x mi smpp_enable nobody", 1, "", unknown},
+		{"-x mi smpp_enable", 1, "", "...missing; the usage is: smpp_enable name..."},
+		{"-x mi smpp_enables", 1, "", "...Method not found (-32601)..."},
+		{"-x mi which command=smpp_enable", 0, "[\n    [\n        \"name\"\n    ]\n]\n", ""},
+		{"-x mi message_send 100 +4915112345678 hi", 0, "...\"smsc_ids\": [\n        \"17\"\n    ]...", ""},
+		{"-x mi", 0, "...smpp_list [name]\n    lists the SMPP connections...", ""},
+		{"--help", 0, "...-x mi METHOD [name=value ...]...", ""},
+		{"-x mi smpp_enable name=acme other", 2, "", "...\"other\" has no name, others have...--help tells..."},
+		{"-x", 2, "", "...-x wants a command..."},
+		{"-x smpp_list", 2, "", "...no command: want mi or events..."},
+		{"smpp_list", 2, "", "...commands want -x..."},
+		{"-x events a b", 2, "", "...one pattern..."},
+		{"-x events [", 1, "", "...no shell pattern..."},
+		{"--nonsense", 2, "", "...unknown flag: --nonsense..."},
+		{"-x mi version -u ftp://x", 2, "", "...want http://..."},
+		{"-x mi version -u http://127.0.0.1:1", 1, "", "...connection refused..."},
+	} {
+		args := strings.Fields(tt.args)
+		if !strings.Contains(tt.args, "-u ") {
+			args = append([]string{"-u", url}, args...)
+		}
+		code, out, errout := cli(t.Context(), "", args...)
+		if code != tt.code || !matches(out, tt.out) || !matches(errout, tt.errout) {
+			t.Errorf("%s: exit code %d\n%s\n%s\nwant %d\n%s\n%s", tt.args, code, out, errout, tt.code, tt.out, tt.errout)
+		}
+	}
+	if m := core.sent[0]; m.To.String() != "+4915112345678" || m.Text != "hi" {
+		t.Errorf("sent %+v", m)
+	}
+}
+
+// matches says that got is want, or, with "..." around them, has its parts.
+func matches(got, want string) bool {
+	if !strings.HasPrefix(want, "...") {
+		return got == want
+	}
+	for part := range strings.SplitSeq(want, "...") {
+		if !strings.Contains(got, part) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestEvents(t *testing.T) {
+	core, url := serve(t)
+	core.hub.Publish(events.Reloaded{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out := &untilLine{cancel: cancel}
+	// Whoever follows begins with the next event, so one comes every now and then.
+	go func() {
+		for ctx.Err() == nil {
+			core.hub.Publish(events.Reloaded{})
+			core.hub.Publish(events.BindUp{Connection: "acme", Bind: "acme#1", Mode: "transceiver", Peer: "10.0.0.1:2775"})
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	var errout bytes.Buffer
+	code := run(ctx, []string{"-u", url, "-x", "events", "E_SMPP_BIND_*"}, strings.NewReader(""), out, &errout)
+	n, err := events.Parse([]byte(out.line))
+	if code != 0 || errout.Len() > 0 || err != nil || n.Event.Name() != "E_SMPP_BIND_UP" {
+		t.Errorf("exit code %d, %s, %s: %v", code, errout.String(), out.line, err)
+	}
+}
+
+// untilLine interrupts the command once it has written something.
+type untilLine struct {
+	line   string
+	cancel context.CancelFunc
+}
+
+func (w *untilLine) Write(b []byte) (int, error) {
+	w.line = string(b)
+	w.cancel()
+	return len(b), nil
+}
+
+func TestCommandsFromStandardInput(t *testing.T) {
+	core, url := serve(t)
+	code, out, errout := cli(t.Context(), `
+# a comment
+mi version
+message_send from=100 to=200 text="hi there"
+smpp_enable 'no body'
+smpp_enable "acme
+exit
+version
+`, "-u", url)
+	if code != 1 || strings.Count(out, "Server") != 1 || len(core.sent) != 1 || core.sent[0].Text != "hi there" {
+		t.Errorf("exit code %d\n%s\n%v", code, out, core.sent)
+	}
+	if !matches(errout, "...(404)...not closed...the last command that failed was: smpp_enable \"acme...") {
+		t.Errorf("errors:\n%s", errout)
+	}
+	if code, _, errout := cli(t.Context(), "version\n", "-u", url); code != 0 || errout != "" {
+		t.Errorf("exit code %d, %s", code, errout)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	_, url := serve(t)
+	for _, tt := range []struct{ typed, completed, candidates string }{
+		{"ver", "version ", "[version]"},
+		{"mi ver", "mi version ", "[version]"},
+		{"smpp_", "smpp_", "[smpp_list smpp_reload smpp_enable smpp_disable smpp_rebind]"},
+		{"smpp_re", "smpp_re", "[smpp_reload smpp_rebind]"},
+		{"mess", "message_", "[message_send message_show message_list]"},
+		{"ev", "event", "[events events_list event_subscribe]"},
+		{"smpp_list ", "smpp_list name=", "[name=]"},
+		{"message_send from=1 to=2 te", "message_send from=1 to=2 text=", "[text=]"},
+		{"message_show id=7 ", "message_show id=7 ", "[]"},
+		{"which smpp_l", "which smpp_list ", "[smpp_list]"},
+		{"nonsense x", "nonsense x", "[]"},
+		{"zz", "zz", "[]"},
+	} {
+		s := newSession(t, url)
+		completed, candidates := s.complete(t.Context(), tt.typed)
+		if completed != tt.completed || fmt.Sprint(candidates) != tt.candidates {
+			t.Errorf("%q: %q %v, want %q %s", tt.typed, completed, candidates, tt.completed, tt.candidates)
+		}
+	}
+	s := newSession(t, "http://127.0.0.1:1")
+	if completed, _ := s.complete(t.Context(), "ver"); completed != "ver" {
+		t.Errorf("with nobody to ask: %q", completed)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	for line, want := range map[string][]string{
+		``:                                 nil,
+		`  a  b	c `:                        {"a", "b", "c"},
+		`text="hi there"`:                  {"text=hi there"},
+		`text='hi "there"'`:                {`text=hi "there"`},
+		`"a \"b\" 'c'" d`:                  {`a "b" 'c'`, "d"},
+		`'a\b' a\ b`:                       {`a\b`, "a b"},
+		`""`:                               {""},
+		`a"b"'c'`:                          {"abc"},
+		`raise_event E_X params='{"a":1}'`: {"raise_event", "E_X", `params={"a":1}`},
+		`ü="ä ö"`:                          {"ü=ä ö"},
+	} {
+		if got, err := split(line); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %q, %v", line, got, err)
+		}
+	}
+	for _, line := range []string{`"`, `a 'b`, `a\`} {
+		if got, err := split(line); err == nil {
+			t.Errorf("%q: %q", line, got)
+		}
+	}
+}
+
+func TestParameters(t *testing.T) {
+	for _, tt := range []struct {
+		words []string
+		want  any
+	}{
+		{nil, map[string]any{}},
+		{[]string{"a", "7", "x y=z"}, []string{"a", "7", "x y=z"}},
+		{[]string{"from=1", "text=a=b", "receipt="}, map[string]any{"from": "1", "text": "a=b", "receipt": ""}},
+		{[]string{"statistics=a", "statistics=b", "statistics=c"}, map[string]any{"statistics": []string{"a", "b", "c"}}},
+	} {
+		if got, err := parameters(tt.words); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%q: %#v, %v", tt.words, got, err)
+		}
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	f.Add(`a "b c" 'd'`)
+	f.Add(`\`)
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := split(line)
+		if err != nil {
+			return
+		}
+		var again []string
+		for _, w := range words {
+			again = append(again, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
+		}
+		if got, err := split(strings.Join(again, " ")); err != nil || !reflect.DeepEqual(got, words) && strings.ToValidUTF8(line, "") == line {
+			t.Errorf("%q: %q, quoted %q, %v", line, words, got, err)
+		}
+	})
+}
+
+func newSession(t *testing.T, url string) *session {
+	t.Helper()
+	c, err := clients.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return &session{client: c, out: t.Output()}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"sipsmpp/clients"
+	"sipsmpp/mi"
+)
+
+// session runs commands against one gateway.
+type session struct {
+	client *clients.Client
+	out    io.Writer
+
+	methods []string // of the gateway, once asked
+}
+
+// run runs one command: `mi METHOD ...` or `events [PATTERN]`.
+func (s *session) run(ctx context.Context, words []string) error {
+	switch command, rest := words[0], words[1:]; command {
+	case "mi":
+		if len(rest) == 0 {
+			return s.listMethods(ctx)
+		}
+		return s.call(ctx, rest[0], rest[1:])
+	case "events":
+		if len(rest) > 1 {
+			return usage("events takes one pattern: several are separated by commas, and quoted from the shell")
+		}
+		return s.events(ctx, strings.Join(rest, ""))
+	default:
+		return usage("%q is no command: want mi or events", command)
+	}
+}
+
+func (s *session) call(ctx context.Context, method string, words []string) error {
+	params, err := parameters(words)
+	if err != nil {
+		return err
+	}
+	result, err := s.client.Invoke(ctx, method, params)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, result, "", "    "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err = b.WriteTo(s.out)
+	return err
+}
+
+// parameters makes words the parameters of a call: name=value by name, bare words by position. Values stay strings, which the
+// gateway reads as what they are to be.
+func parameters(words []string) (any, error) {
+	named := make(map[string]any)
+	bare := []string{}
+	for _, w := range words {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || !isName(name) {
+			bare = append(bare, w)
+			continue
+		}
+		switch before := named[name].(type) {
+		case nil:
+			named[name] = value
+		case string:
+			named[name] = []string{before, value}
+		case []string:
+			named[name] = append(before, value)
+		}
+	}
+	switch {
+	case len(bare) == 0:
+		return named, nil
+	case len(named) == 0:
+		return bare, nil
+	}
+	return nil, usage("%q has no name, others have: give all parameters as name=value, or none", bare[0])
+}
+
+func isName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// which asks the gateway for its methods, once.
+func (s *session) which(ctx context.Context) ([]string, error) {
+	if s.methods == nil {
+		result, err := clients.Call(ctx, s.client, mi.Which, mi.WhichParams{})
+		if err != nil {
+			return nil, err
+		}
+		s.methods = result.Names
+	}
+	return s.methods, nil
+}
+
+func (s *session) listMethods(ctx context.Context) error {
+	names, err := s.which(ctx)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for _, name := range names {
+		if d, ok := mi.Lookup(name); ok {
+			fmt.Fprintf(&b, "%s\n    %s\n", d.Usage(), d.Summary)
+		} else {
+			fmt.Fprintln(&b, name) // of a newer gateway
+		}
+	}
+	_, err = b.WriteTo(s.out)
+	return err
+}
+
+// events prints events until the context ends.
+func (s *session) events(ctx context.Context, filter string) error {
+	for n, err := range s.client.Events(ctx, filter) {
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(s.out, `{"jsonrpc":"2.0","method":%q,"params":%s}`+"\n", n.Event.Name(), n.Params); err != nil {
+			return err
+		}
+	}
+	return nil
+}
