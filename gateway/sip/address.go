@@ -50,15 +50,8 @@ func phoneContext(parameters string) string {
 // unescape resolves %XX (RFC 3261, 19.1.2), leaves one that is none as it stands, and drops what no address may have:
 // control characters, and octets that are no UTF-8.
 func unescape(s string) string {
-	clean := true
-	for i := range len(s) {
-		if s[i] == '%' || s[i] < ' ' || s[i] >= 0x7f {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
+	if strings.IndexByte(s, '%') < 0 {
+		return printable(s)
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -72,7 +65,7 @@ func unescape(s string) string {
 		}
 		b = append(b, s[i])
 	}
-	return printable(strings.ToValidUTF8(string(b), ""))
+	return printable(string(b))
 }
 
 func unhex(c byte) byte {
@@ -87,14 +80,19 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// printable is s without control characters.
+// printable is s without control characters and without what is no UTF-8.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return -1
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return strings.Map(func(r rune) rune {
+				if r < ' ' || r >= 0x7f && r < 0xa0 {
+					return -1
+				}
+				return r
+			}, strings.ToValidUTF8(s, ""))
 		}
-		return r
-	}, s)
+	}
+	return s
 }
 
 // appendUser appends an address as the user part of a SIP URI. What is neither letter, digit nor one of a few marks is escaped,
@@ -117,7 +115,7 @@ func appendUser(b []byte, a sms.Address) []byte {
 func appendFrom(b []byte, a sms.Address, domain string) []byte {
 	if a.TON == sms.TONAlphanumeric {
 		b = append(b, '"')
-		for _, r := range printable(strings.ToValidUTF8(a.Value, "")) {
+		for _, r := range printable(a.Value) {
 			if r == '"' || r == '\\' {
 				b = append(b, '\\')
 			}

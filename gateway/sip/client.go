@@ -154,10 +154,11 @@ func (e *Endpoint) tick(branch uint64, now time.Time) {
 	}
 	if late != nil {
 		e.count.timeouts.Add(1)
-		if h := late.hop; h.heard.Load() < late.began.UnixNano() {
-			h.suspect.Store(now.Add(suspectTime).UnixNano())
+		reason := fmt.Sprintf("%s did not answer within %v", late.hop.uri, e.cfg.TimerF)
+		if late.hop.heard.Load() < late.began.UnixNano() {
+			e.doubt(late.hop, now, reason)
 		}
-		e.unknown(late, fmt.Sprintf("%s did not answer within %v", late.hop.uri, e.cfg.TimerF))
+		e.unknown(late, reason)
 	}
 }
 
@@ -198,8 +199,7 @@ func (e *Endpoint) response(m *message) {
 		return
 	}
 	now := time.Now()
-	o.hop.heard.Store(now.UnixNano())
-	o.hop.suspect.Store(0)
+	e.heardFrom(o.hop, now)
 	outcome := outcomeOf(m.status)
 	if m.status == 503 {
 		// RFC 3261, 21.5.4: leave it alone for the time that it asks for, and try another.
@@ -247,7 +247,7 @@ func (e *Endpoint) notThere(branch uint64, reason string) {
 
 // refusedBy goes on after an attempt that found nobody.
 func (e *Endpoint) refusedBy(o *outgoing, reason string) {
-	o.hop.suspect.Store(time.Now().Add(suspectTime).UnixNano())
+	e.doubt(o.hop, time.Now(), reason)
 	o.fail(sms.Temporary, sms.CauseNotReady, reason)
 	e.try(o)
 }

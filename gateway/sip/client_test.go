@@ -262,6 +262,35 @@ func TestResponsesThatAreNotOurs(t *testing.T) {
 	})
 }
 
+// TestRequest is a whole request, but for what is random in it.
+func TestRequest(t *testing.T) {
+	id, _ := sms.ParseID("01j0000000000000000000000z")
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("CET", 3600))
+	e := newEndpoint(Config{Domain: "gw.example.com", OutboundURI: []string{"sip:[2001:db8::1]:5070;transport=tcp;user=phone;x=y"}}, nil, slog.New(slog.DiscardHandler))
+	o := &outgoing{
+		m: &sms.Message{ID: id, From: sms.ParseAddress("ACME"), To: sms.ParseAddress("+4915112345678"), Text: "gr\u00fc\u00df\xff",
+			Expires: now.Add(90*time.Second + time.Millisecond)},
+		hop: e.hops[0], to: &target{sentBy: [2]string{"192.0.2.1:5060", "192.0.2.1:5061"}}, branch: 0xabc, fromTag: 0xdef,
+	}
+	got := string(e.appendRequest(nil, o, byTCP, now))
+	want := strings.ReplaceAll(`MESSAGE sip:+4915112345678@[2001:db8::1]:5070;x=y;user=phone SIP/2.0
+Via: SIP/2.0/TCP 192.0.2.1:5061;branch=z9hG4bK0000000000000abc;rport
+Max-Forwards: 70
+From: "ACME" <sip:ACME@gw.example.com>;tag=0000000000000def
+To: <sip:+4915112345678@[2001:db8::1]:5070>
+Call-ID: 01j0000000000000000000000z@gw.example.com
+CSeq: 1 MESSAGE
+Date: Mon, 23 Nov 2026 11:00:00 GMT
+Expires: 91
+Content-Type: text/plain;charset=UTF-8
+Content-Length: 9
+
+`, "\n", "\r\n") + "gr\u00fc\u00df\uFFFD"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	for code, want := range map[int]sms.Outcome{
 		200: {Fate: sms.Accepted}, 202: {Fate: sms.Accepted},

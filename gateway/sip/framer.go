@@ -20,6 +20,7 @@ type framer struct {
 	buf        []byte
 	start, end int  // of what is in buf and not yet taken
 	searched   int  // from start: no end of a head is in there
+	need       int  // from start: the length of a message whose head was read; 0: it was not
 	skip       int  // octets still to come of a body that is too large
 	crlf       bool // one CRLF was taken, which may be half a ping
 	scratch    message
@@ -67,7 +68,7 @@ func (f *framer) next() (frame, bool) {
 		return fr, true
 	}
 	b := f.buf[f.start:f.end]
-	if len(b) == 0 {
+	if len(b) == 0 || len(b) < f.need {
 		return frame{}, false
 	}
 	i := bytes.Index(b[f.searched:], []byte("\r\n\r\n"))
@@ -90,10 +91,10 @@ func (f *framer) next() (frame, bool) {
 		f.start, f.searched, f.skip = f.start+n, 0, length
 		return frame{octets: b[:n], code: 413, last: length > maxSkip}, true
 	case len(b) < n+length:
-		f.searched = n - 4
+		f.searched, f.need = n-4, n+length
 		return frame{}, false
 	}
-	f.start, f.searched = f.start+n+length, 0
+	f.start, f.searched, f.need = f.start+n+length, 0, 0
 	return frame{octets: b[:n+length]}, true
 }
 

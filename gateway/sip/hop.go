@@ -121,6 +121,9 @@ func (e *Endpoint) targetAt(addr netip.AddrPort) (*target, error) {
 	t := &target{addr: addr, udp: net.UDPAddrFromAddrPort(addr)}
 	for _, s := range e.sockets {
 		local := s.local.Addr()
+		if local.IsLoopback() && !addr.Addr().IsLoopback() {
+			continue // nothing gets from there to elsewhere
+		}
 		if local.Is4() == addr.Addr().Is4() || local.IsUnspecified() && local.Is6() {
 			t.socket = s
 			break
@@ -172,6 +175,21 @@ func (e *Endpoint) pick(o *outgoing, now time.Time) *hop {
 		}
 	}
 	return nil
+}
+
+// doubt puts a next hop behind the others for a while.
+func (e *Endpoint) doubt(h *hop, now time.Time, reason string) {
+	if h.suspect.Swap(now.Add(suspectTime).UnixNano()) < now.UnixNano() {
+		e.log.Warn("a next hop does not answer; others are tried first", "next_hop", h.uri, "error", reason)
+	}
+}
+
+// heardFrom takes that back.
+func (e *Endpoint) heardFrom(h *hop, now time.Time) {
+	h.heard.Store(now.UnixNano())
+	if h.suspect.Load() > 0 && h.suspect.Swap(0) > 0 {
+		e.log.Info("a next hop answers again", "next_hop", h.uri)
+	}
 }
 
 // setAside obeys the Retry-After of a 503.

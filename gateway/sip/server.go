@@ -264,7 +264,7 @@ func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message,
 		return nil, refusal{code: 415, header: "Accept-Encoding: identity\r\n"}
 	}
 	msg := &sms.Message{
-		Ref:      printable(strings.ToValidUTF8(string(m.callID), "")),
+		Ref:      printable(string(m.callID)),
 		Ingress:  sms.SIP,
 		Peer:     from.peer(),
 		From:     addressOf(&sender),
