@@ -20,6 +20,7 @@ type submission struct {
 	encoded            text.Encoded
 	source, dest       sms.Address
 	esmClass           uint8
+	receipt            sms.ReceiptRequest // what the sender or the connection wants
 	registeredDelivery uint8
 	validity           time.Duration // where the message names no end of it; 0: none
 
@@ -158,6 +159,7 @@ func (s *submission) outcome(connection string) sms.Outcome {
 	}
 	o := sms.Outcome{
 		Egress: sms.Connection(connection), SMSCIDs: s.ids, Segments: len(s.encoded.Parts), Alphabet: s.encoded.Alphabet,
+		Receipt: s.receipt,
 	}
 	switch {
 	case s.refused:
@@ -221,6 +223,7 @@ func (s *submission) encode(c *connection) (err error) {
 	if m.ReplyPath {
 		s.esmClass |= wire.ESMClassReplyPath
 	}
+	s.receipt = m.Receipt.With(c.cfg.Receipt)
 	s.registeredDelivery = registeredDelivery(m.Receipt, c.cfg.Receipt)
 	return nil
 }

@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"time"
+
+	"sipsmpp/events"
+	"sipsmpp/gateway/receipt"
+	"sipsmpp/gateway/route"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+// Accept is the one door: every message comes in by it, from SIP, from a connection, from an account and from the MI.
+//
+// It does not block and starts no goroutine. done is called exactly once, by whoever finished the message: the reader of the
+// bind whose response came, the committer whose transaction ended, or this call itself where nothing had to be waited for. done
+// must do no more than queue the ingress's answer. An outcome that is Accepted means that the next hop has the message; the
+// message must not be changed after it was handed in.
+//
+//  1. The route table names the targets.
+//  2. They are tried in order, in memory, until one takes the message or one refuses it for good.
+//  3. If somebody waits for its report, the message is recorded with its SMSC ids.
+//  4. Then, and only then, done is called, and the ingress answers.
+func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
+	if m.ID.IsZero() {
+		m.ID = g.ids.Next()
+	}
+	g.counters.accepted.Add(1)
+	g.hub.Publish(received(m))
+	p := &passage{g: g, m: m, done: done}
+	switch {
+	case g.closing.Load():
+		p.fail(sms.Failed(sms.Temporary, sms.CauseShutdown, ""))
+		return
+	case !m.Expires.IsZero() && !time.Now().Before(m.Expires):
+		p.fail(sms.Failed(sms.Permanent, sms.CauseExpired, ""))
+		return
+	}
+	p.route = g.routes.Load().Decide(m)
+	if len(p.route.Targets) == 0 {
+		p.fail(sms.Failed(sms.Permanent, sms.CauseNoRoute, noRouteHint(m)))
+		return
+	}
+	p.try()
+}
+
+func noRouteHint(m *sms.Message) string {
+	if m.Connection != "" {
+		return "there is no connection " + m.Connection
+	}
+	return "set smpp.default_connection, or have exactly one connection that can send"
+}
+
+// passage is one message on its way from the door to the end of its attempts.
+type passage struct {
+	g       *Gateway
+	m       *sms.Message
+	route   route.Decision
+	attempt int // how many targets were tried; Targets[attempt-1] is the one that has it now
+	done    func(sms.Outcome)
+}
+
+// try hands the message to the next target.
+func (p *passage) try() {
+	target := p.route.Targets[p.attempt]
+	p.attempt++
+	switch target.Kind {
+	case sms.LegConnection:
+		p.g.reports.sending(target)
+		p.g.connections.Submit(target.Name, p.m, p.ended)
+	case sms.LegSIP:
+		p.g.sip.Send(p.m, p.ended)
+	default:
+		p.ended(sms.Failed(sms.Permanent, sms.CauseInternal, "no way to "+target.String()))
+	}
+}
+
+// ended takes the fate of an attempt, which alone says what happens next. An attempt whose fate is unknown is made again
+// elsewhere, since a lost message is worse than a double one.
+func (p *passage) ended(o sms.Outcome) {
+	target := p.route.Targets[p.attempt-1]
+	o.Egress = target
+	if o.Fate == sms.Accepted {
+		p.accepted(o)
+		return
+	}
+	if target.Kind == sms.LegConnection {
+		p.g.reports.sent(target)
+	}
+	if o.Severity != sms.Permanent && p.attempt < len(p.route.Targets) {
+		p.try()
+		return
+	}
+	p.fail(o)
+}
+
+func (p *passage) accepted(o sms.Outcome) {
+	p.g.counters.sent.Add(1)
+	sent := events.MessageSent{
+		ID:       p.m.ID.String(),
+		Ref:      p.m.Ref,
+		Egress:   o.Egress.String(),
+		SMSCIDs:  o.SMSCIDs,
+		Segments: o.Segments,
+		Attempt:  p.attempt,
+	}
+	if o.Egress.Kind == sms.LegConnection {
+		sent.Connection = o.Egress.Name
+	}
+	p.g.hub.Publish(sent)
+	switch {
+	case o.Egress.Kind != sms.LegConnection:
+		p.done(o)
+	case o.Receipt == sms.ReceiptNone:
+		p.g.reports.sent(o.Egress)
+		p.done(o)
+	default:
+		p.g.reports.expect(p.record(o), func() { p.done(o) })
+	}
+}
+
+// record is what the database keeps of an accepted message until its report.
+func (p *passage) record(o sms.Outcome) *store.Record {
+	m := *p.m
+	m.Receipt = o.Receipt
+	r := &store.Record{
+		Message:  &m,
+		State:    store.RecordSent,
+		Egress:   o.Egress,
+		Rule:     p.route.Rule,
+		Attempts: p.attempt,
+		Segments: make([]store.Segment, len(o.SMSCIDs)),
+	}
+	for i, id := range o.SMSCIDs {
+		r.Segments[i] = store.Segment{Part: i + 1, SMSCID: id, Key: receipt.Key(id)}
+	}
+	return r
+}
+
+func (p *passage) fail(o sms.Outcome) {
+	p.g.counters.failed.Add(1)
+	p.g.hub.Publish(events.MessageFailed{
+		ID:       p.m.ID.String(),
+		Ref:      p.m.Ref,
+		Reason:   o.Reason(),
+		Protocol: o.Protocol.String(),
+		Code:     o.Status,
+	})
+	p.done(o)
+}
+
+// received is the event that tells of a message that came in.
+func received(m *sms.Message) events.MessageReceived {
+	e := events.MessageReceived{
+		ID:       m.ID.String(),
+		Ref:      m.Ref,
+		Ingress:  m.Ingress.String(),
+		From:     m.From.String(),
+		To:       m.To.String(),
+		Coding:   m.Alphabet.String(),
+		Segments: max(m.Segments, 1),
+	}
+	if m.IsBinary() {
+		e.Data = m.Data
+	} else {
+		e.Text = m.Text
+	}
+	return e
+}

@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"sipsmpp/gateway/sip"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+// Config is the configuration: the YAML file as a struct. Its zero value works: WithDefaults fills in what is missing.
+type Config struct {
+	Node string `yaml:"node"` // name of this gateway in events and metrics
+	DB   string `yaml:"db"`
+
+	SIP  SIPConfig  `yaml:"sip"`
+	SMPP SMPPConfig `yaml:"smpp"`
+	MI   MIConfig   `yaml:"mi"`
+	Log  LogConfig  `yaml:"log"`
+}
+
+// SIPConfig is section `sip`.
+type SIPConfig struct {
+	Listen      []string `yaml:"listen"`       // udp:HOST:PORT, tcp:HOST:PORT
+	OutboundURI List     `yaml:"outbound_uri"` // next hops for messages to SIP; a list fails over
+	Domain      string   `yaml:"domain"`       // host part of the From of messages that come from SMPP
+	Trusted     []string `yaml:"trusted"`      // CIDRs that may send without credentials
+	MaxBody     int      `yaml:"max_body"`     // octets; a larger body gets 413
+	// MaxInProgress bounds the requests that wait for their answer; one more gets 503 with Retry-After.
+	MaxInProgress int `yaml:"max_in_progress"`
+}
+
+// SMPPConfig is section `smpp`.
+type SMPPConfig struct {
+	DefaultConnection string `yaml:"default_connection"` // where messages from SIP go when no rule matches
+	// ReassemblyTimeout is how long the parts of a message wait for one that is missing.
+	ReassemblyTimeout Duration `yaml:"reassembly_timeout"`
+}
+
+// MIConfig is section `mi`.
+type MIConfig struct {
+	Listen  string   `yaml:"listen"`
+	Socket  string   `yaml:"socket"`  // Unix socket for the MI, file mode 0600
+	Origins []string `yaml:"origins"` // web pages that may call the MI, as their Origin says: https://admin.example.org
+}
+
+// LogConfig is section `log`.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // text, json
+}
+
+// Duration is a time.Duration that YAML writes as 30s or 5m.
+type Duration time.Duration
+
+// UnmarshalText reads 30s, 5m, 1h30m.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = Duration(v)
+	return err
+}
+
+// List is a list of strings; YAML may give a single one without brackets.
+type List []string
+
+// UnmarshalYAML reads one string or a list of them.
+func (l *List) UnmarshalYAML(unmarshal func(any) error) error {
+	var one string
+	if unmarshal(&one) == nil {
+		*l = List{one}
+		return nil
+	}
+	return unmarshal((*[]string)(l))
+}
+
+// WithDefaults gives a copy in which every key has a value.
+func (c Config) WithDefaults() Config {
+	if c.Node == "" {
+		c.Node, _ = os.Hostname()
+	}
+	if c.Node == "" {
+		c.Node = "sipsmpp"
+	}
+	or(&c.DB, "sqlite:sipsmpp.db")
+	if len(c.SIP.Listen) == 0 {
+		c.SIP.Listen = []string{"udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"}
+	}
+	if c.SIP.Domain == "" {
+		_, address, _ := strings.Cut(c.SIP.Listen[0], ":")
+		c.SIP.Domain, _, _ = net.SplitHostPort(address)
+	}
+	if c.SIP.Trusted == nil {
+		c.SIP.Trusted = []string{"127.0.0.0/8", "::1/128"}
+	}
+	or(&c.SIP.MaxBody, 20_000)
+	or(&c.SIP.MaxInProgress, 10_000)
+	or(&c.SMPP.ReassemblyTimeout, Duration(5*time.Minute))
+	or(&c.MI.Listen, "127.0.0.1:8888")
+	or(&c.Log.Level, "info")
+	or(&c.Log.Format, "text")
+	return c
+}
+
+// or gives a value to what has none.
+func or[T comparable](value *T, def T) {
+	var zero T
+	if *value == zero {
+		*value = def
+	}
+}
+
+// Check names every fault of a configuration that has its defaults, each by its path.
+func (c Config) Check() []sms.Fault {
+	var faults []sms.Fault
+	fault := func(path, reason string) { faults = append(faults, sms.Fault{Path: path, Reason: reason}) }
+
+	if err := store.CheckURL(c.DB); err != nil {
+		fault("db", err.Error())
+	}
+	sipConfig, sipFaults := c.sip()
+	faults = append(faults, sipFaults...)
+	faults = append(faults, sip.Check(sipConfig)...)
+	if c.SMPP.ReassemblyTimeout < 0 {
+		fault("smpp.reassembly_timeout", "is negative: want a time such as 5m")
+	}
+	if host, _, err := net.SplitHostPort(c.MI.Listen); err != nil {
+		fault("mi.listen", strconv.Quote(c.MI.Listen)+" is not HOST:PORT")
+	} else if !loopback(host) {
+		fault("mi.listen", "the MI has no credentials yet, so it listens on loopback only: want 127.0.0.1:PORT")
+	}
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		fault("log.level", strconv.Quote(c.Log.Level)+" is not debug, info, warn or error")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		fault("log.format", strconv.Quote(c.Log.Format)+" is not text or json")
+	}
+	return faults
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// sip is the section in the terms of package sip.
+func (c Config) sip() (sip.Config, []sms.Fault) {
+	var faults []sms.Fault
+	var trusted []netip.Prefix
+	for i, s := range c.SIP.Trusted {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			if a, aErr := netip.ParseAddr(s); aErr == nil {
+				p, err = netip.PrefixFrom(a, a.BitLen()), nil
+			}
+		}
+		if err != nil {
+			faults = append(faults, sms.Fault{
+				Path:   "sip.trusted[" + strconv.Itoa(i) + "]",
+				Reason: strconv.Quote(s) + " is not a network: want 192.0.2.0/24 or an address",
+			})
+			continue
+		}
+		trusted = append(trusted, p)
+	}
+	return sip.Config{
+		Listen:        c.SIP.Listen,
+		OutboundURI:   c.SIP.OutboundURI,
+		Domain:        c.SIP.Domain,
+		Trusted:       trusted,
+		MaxBody:       c.SIP.MaxBody,
+		MaxInProgress: c.SIP.MaxInProgress,
+	}, faults
+}

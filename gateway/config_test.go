@@ -1,0 +1,113 @@
+package gateway
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseConfig(t *testing.T) {
+	t.Setenv("DB_PASSWORD", "s3cret: #1")
+	got, faults := ParseConfig([]byte(`
+node: gw1
+db: mysql://gw:${DB_PASSWORD}@db/sms
+sip:
+  listen: ["udp:127.0.0.1:5070"]
+  outbound_uri: sip:192.0.2.1:5060
+  trusted: [10.0.0.0/8, 192.0.2.7]
+smpp:
+  default_connection: acme
+  reassembly_timeout: 90s
+mi:
+  listen: 127.0.0.1:9999
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	want := Config{
+		Node: "gw1",
+		DB:   "mysql://gw:s3cret: #1@db/sms",
+		SIP: SIPConfig{
+			Listen:      []string{"udp:127.0.0.1:5070"},
+			OutboundURI: List{"sip:192.0.2.1:5060"},
+			Trusted:     []string{"10.0.0.0/8", "192.0.2.7"},
+		},
+		SMPP: SMPPConfig{DefaultConnection: "acme", ReassemblyTimeout: Duration(90 * time.Second)},
+		MI:   MIConfig{Listen: "127.0.0.1:9999"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Every fault is told at once, by its path.
+func TestConfigFaults(t *testing.T) {
+	config, faults := ParseConfig([]byte(`
+nodes: gw1
+db: oracle://x
+sip:
+  listen: ["udp:127.0.0.1:5070", "sctp:127.0.0.1:5060"]
+  trusted: [10.0.0.0/8, intranet]
+  max_body: much
+smpp:
+  reassembly_timeout: fast
+  colour: ${NOT_SET_ANYWHERE}
+mi:
+  listen: 0.0.0.0:8888
+log:
+  level: loud
+  format: ${NOT_SET_ANYWHERE}
+`))
+	faults = append(faults, config.WithDefaults().Check()...)
+	paths := make(map[string]string)
+	for _, f := range faults {
+		paths[f.Path] = f.Reason
+	}
+	for path, hint := range map[string]string{
+		"nodes":                   "unknown key: want node, db,",
+		"db":                      "sqlite:",
+		"sip.listen[1]":           "sctp",
+		"sip.trusted[1]":          "intranet",
+		"sip.max_body":            `"much" is not a whole number (line 7)`,
+		"smpp.reassembly_timeout": "a time such as",
+		"smpp.colour":             "unknown key",
+		"mi.listen":               "loopback",
+		"log.level":               "loud",
+		"log.format":              "NOT_SET_ANYWHERE",
+	} {
+		if !strings.Contains(paths[path], hint) {
+			t.Errorf("%s: %q, want something with %q", path, paths[path], hint)
+		}
+		delete(paths, path)
+	}
+	if len(paths) > 0 {
+		t.Errorf("faults that are none: %v", paths)
+	}
+}
+
+func TestConfigThatIsNoYAML(t *testing.T) {
+	for _, text := range []string{"sip: [", "just words", "- a\n- list", "a: 1\n---\nb: 2"} {
+		if _, faults := ParseConfig([]byte(text)); len(faults) == 0 {
+			t.Errorf("%q: no fault", text)
+		}
+	}
+	if _, faults := ParseConfig(nil); len(faults) > 0 {
+		t.Errorf("an empty file has faults: %v", faults)
+	}
+}
+
+func TestZeroConfigWorks(t *testing.T) {
+	if faults := (Config{}).WithDefaults().Check(); len(faults) > 0 {
+		t.Error(faults)
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte("sip:\n  listen: [udp:127.0.0.1:5060]\n"))
+	f.Add([]byte("db: ${HOME}\nsmpp: {reassembly_timeout: 5m}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		config, _ := ParseConfig(data)
+		config.WithDefaults().Check()
+	})
+}

@@ -1,0 +1,189 @@
+// Package gateway is the core: it carries messages between SIP, SMPP connections and applications.
+//
+// Every message comes in by one door, Gateway.Accept, and leaves by a target that the route table names. Promises:
+//
+//   - A message that was answered with success is with the next hop.
+//   - A receipt that was answered is stored, and an event told of it.
+//   - A reload touches only what changed.
+//   - Nothing here waits for a viewer of events, for a client of the MI, or for the database while it holds up a message that
+//     needs no record.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sipsmpp/events"
+	"sipsmpp/gateway/route"
+	"sipsmpp/gateway/sip"
+	"sipsmpp/gateway/smpp"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+	"sipsmpp/gateway/text"
+)
+
+// Gateway is a running gateway.
+type Gateway struct {
+	config Config
+	log    *slog.Logger
+	ids    *sms.IDs
+	hub    *events.Hub
+
+	db          *store.DB
+	connections *smpp.Connections
+	sip         *sip.Endpoint
+	parts       *text.Reassembler
+	reports     *reports
+
+	routes atomic.Pointer[route.Table]
+	table  atomic.Pointer[connectionTable]
+	// reloading lets one reload run at a time, and keeps it apart from what else changes the connections.
+	reloading sync.Mutex
+
+	closing  atomic.Bool
+	counters counters
+	baseline atomic.Pointer[map[string]uint64] // of the counters, when they were last reset
+	started  time.Time
+	stop     context.CancelFunc
+	sweeper  sync.WaitGroup
+}
+
+// FaultsError is what a reload says of rows that are not good. Nothing was changed.
+type FaultsError struct{ Faults []sms.Fault }
+
+func (e *FaultsError) Error() string {
+	lines := make([]string, len(e.Faults))
+	for i, f := range e.Faults {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+var (
+	// ErrUnknownConnection says that no connection has that name.
+	ErrUnknownConnection = smpp.ErrUnknownConnection
+	// ErrUnknownMessage says that no record has that id.
+	ErrUnknownMessage = errors.New("no record of a message has this id: it never existed, needed no record, or its record is gone")
+)
+
+// New makes a gateway and opens what it needs: the database and the SIP listeners. Nothing is bound and no message is taken
+// before Start. A configuration with faults is a *FaultsError.
+func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error) {
+	config = config.WithDefaults()
+	if faults := config.Check(); len(faults) > 0 {
+		return nil, &FaultsError{Faults: faults}
+	}
+	g := &Gateway{
+		config:  config,
+		log:     log,
+		ids:     sms.NewIDs(),
+		hub:     events.NewHub(config.Node, events.Kept),
+		parts:   text.NewReassembler(text.Limits{Age: time.Duration(config.SMPP.ReassemblyTimeout)}),
+		started: time.Now(),
+	}
+	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log))
+	if err != nil {
+		return nil, fmt.Errorf("db: %w", err)
+	}
+	g.db = db
+	g.reports = newReports(db, g.hub, log, g.siblings, g.smscIDFormat)
+	g.connections = smpp.NewConnections(fromSMPP{g}, log)
+	sipConfig, _ := config.sip()
+	if g.sip, err = sip.New(sipConfig, fromSIP{g}, log); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return g, nil
+}
+
+// Start binds the connections of the table and takes messages. Rows with faults are logged and shown as invalid; the others
+// are bound.
+func (g *Gateway) Start(ctx context.Context) error {
+	rows, faults, err := g.db.Connections(ctx)
+	if err != nil {
+		return fmt.Errorf("db: table smpp: %w", err)
+	}
+	for _, f := range faults {
+		g.log.Error("a connection is not used until its row is corrected and smpp_reload run", "fault", f.Error())
+	}
+	g.apply(rows, faults)
+	if err := g.restoreParts(ctx); err != nil {
+		return fmt.Errorf("db: the parts of long messages: %w", err)
+	}
+	background, stop := context.WithCancel(context.Background())
+	g.stop = stop
+	g.sweeper.Go(func() { g.sweep(background) })
+	g.sip.Start()
+	return nil
+}
+
+// sweep does what is due by time and by nothing else.
+func (g *Gateway) sweep(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			g.sweepParts(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close ends the gateway: nothing new is taken, what is in flight has until ctx ends, then binds are unbound and the database is
+// closed.
+func (g *Gateway) Close(ctx context.Context) error {
+	g.closing.Store(true)
+	if g.stop != nil {
+		g.stop()
+	}
+	g.sweeper.Wait()
+	g.connections.Close(ctx) // first, so that the SIP side can still tell its senders what became of their messages
+	return errors.Join(g.sip.Close(ctx), g.db.Close())
+}
+
+// Events is the hub that tells what happens.
+func (g *Gateway) Events() *events.Hub { return g.hub }
+
+// Node is the name of this gateway.
+func (g *Gateway) Node() string { return g.config.Node }
+
+// Started is when the gateway was made.
+func (g *Gateway) Started() time.Time { return g.started }
+
+// SIPAddrs are the addresses that the SIP side listens on, as `udp:127.0.0.1:5060`.
+func (g *Gateway) SIPAddrs() []string {
+	var list []string
+	for _, a := range g.sip.Addrs() {
+		list = append(list, a.Network()+":"+a.String())
+	}
+	return list
+}
+
+// Ready says why the gateway cannot carry messages: it is going down, or its database does not answer.
+func (g *Gateway) Ready(ctx context.Context) error {
+	if g.closing.Load() {
+		return errors.New("shutting down")
+	}
+	return g.db.Ping(ctx)
+}
+
+// Message gives the record of a message; ErrUnknownMessage if there is none.
+func (g *Gateway) Message(ctx context.Context, id sms.ID) (*store.Record, error) {
+	r, err := g.db.Message(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrUnknownMessage
+	}
+	return r, err
+}
+
+// Messages gives the records that match, and where the next page starts.
+func (g *Gateway) Messages(ctx context.Context, f store.Filter) (records []*store.Record, next sms.ID, err error) {
+	return g.db.Messages(ctx, f)
+}

@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sipsmpp/events"
+	"sipsmpp/gateway/smpp"
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+	"sipsmpp/gateway/text"
+)
+
+// fromSIP is what the SIP endpoint tells the gateway.
+type fromSIP struct{ g *Gateway }
+
+// Message takes a MESSAGE.
+func (h fromSIP) Message(m *sms.Message, answer func(code int, retryAfter time.Duration)) {
+	h.g.Accept(m, func(o sms.Outcome) { answer(sipCode(o)) })
+}
+
+// fromSMPP is what the SMPP side tells the gateway.
+type fromSMPP struct{ g *Gateway }
+
+// Message takes a deliver_sm: a message, or one part of it.
+func (h fromSMPP) Message(m *sms.Message, answer func(wire.Status)) {
+	if m.Part.IsSet() {
+		h.g.part(m, answer)
+		return
+	}
+	h.g.Accept(m, func(o sms.Outcome) { answer(smppStatus(o)) })
+}
+
+// Receipt takes a delivery receipt.
+func (h fromSMPP) Receipt(owner sms.Leg, r sms.Receipt, answer func(wire.Status)) {
+	h.g.reports.receipt(owner, r, answer)
+}
+
+// BindUp and BindDown tell the world.
+func (h fromSMPP) BindUp(b smpp.BindStatus) {
+	e := events.BindUp{Bind: b.ID, Mode: b.Mode, Peer: b.Remote}
+	e.Connection, e.Account = owner(b.Owner)
+	h.g.hub.Publish(e)
+}
+
+func (h fromSMPP) BindDown(b smpp.BindStatus, reason string, inFlight int) {
+	e := events.BindDown{Bind: b.ID, Mode: b.Mode, Peer: b.Remote, Reason: reason, InFlight: inFlight}
+	e.Connection, e.Account = owner(b.Owner)
+	h.g.hub.Publish(e)
+}
+
+// Throttled tells the world.
+func (h fromSMPP) Throttled(connection string, status wire.Status, until time.Time) {
+	h.g.hub.Publish(events.Throttled{Connection: connection, CommandStatus: uint32(status), Until: events.Time(until)})
+}
+
+// owner puts a leg's name in the parameter that is its own.
+func owner(l sms.Leg) (connection, account string) {
+	if l.Kind == sms.LegAccount {
+		return "", l.Name
+	}
+	return l.Name, ""
+}
+
+// part takes one part of a longer message. A part that does not complete it is on disk before it is answered, since many peers
+// send the next only then; the one that completes it is answered as the message is. A peer that was told to try again sends that
+// last part again, so the parts are kept until the message is taken or refused for good.
+func (g *Gateway) part(m *sms.Message, answer func(wire.Status)) {
+	m.ID = g.ids.Next() // of the part: the message that it belongs to gets its own
+	whole, held, err := g.parts.Add(m)
+	switch {
+	case errors.Is(err, text.ErrReassemblyFull):
+		answer(wire.StatusQueueFull)
+	case err != nil:
+		answer(wire.StatusPermanentAppError)
+	case whole != nil:
+		g.acceptWhole(text.KeyOf(m), whole, func(o sms.Outcome) { answer(smppStatus(o)) })
+	case held:
+		answer(wire.StatusOK) // the first of the two is on disk, or its own answer tells the peer otherwise
+	default:
+		g.db.PutPart(store.PartKey(text.KeyOf(m)), m, func(err error) {
+			if err != nil {
+				g.log.Error("a part of a long message could not be kept; its sender is told to try again",
+					"leg", m.Ingress, "error", err)
+				answer(wire.StatusSystemError)
+				return
+			}
+			answer(wire.StatusOK)
+		})
+	}
+}
+
+// acceptWhole hands in an assembled message, and forgets its parts unless its fate asks for them again.
+func (g *Gateway) acceptWhole(key text.Key, whole *sms.Message, done func(sms.Outcome)) {
+	g.Accept(whole, func(o sms.Outcome) {
+		if o.Fate == sms.Accepted || o.Severity == sms.Permanent {
+			g.parts.Forget(whole)
+			g.db.DeleteParts(store.PartKey(key), func(err error) {
+				if err != nil {
+					g.log.Error("the parts of a long message could not be deleted; after a restart they may be sent again",
+						"message", whole.ID, "error", err)
+				}
+			})
+		}
+		done(o)
+	})
+}
+
+// restoreParts takes back the parts that wait on disk since before the restart.
+func (g *Gateway) restoreParts(ctx context.Context) error {
+	var parts []*sms.Message
+	if err := g.db.Parts(ctx, func(m *sms.Message) error { parts = append(parts, m); return nil }); err != nil {
+		return err
+	}
+	for _, whole := range g.parts.Restore(parts) {
+		g.acceptWhole(text.KeyOf(whole), whole, func(sms.Outcome) {})
+	}
+	return nil
+}
+
+// sweepParts sends on, marked as incomplete, what has waited too long for a part that never came.
+func (g *Gateway) sweepParts(now time.Time) {
+	for _, m := range g.parts.Expired(now) {
+		if m.Incomplete {
+			g.log.Warn("a long message goes on without its missing parts", "leg", m.Ingress, "parts", m.Segments)
+		}
+		g.acceptWhole(text.KeyOf(m), m, func(sms.Outcome) {})
+	}
+}

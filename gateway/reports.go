@@ -1,0 +1,367 @@
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"sipsmpp/events"
+	"sipsmpp/gateway/receipt"
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+const (
+	// maxAwaited bounds the messages that are kept in memory until their report; those beyond it are found in the database.
+	maxAwaited = 50_000
+	// maxEarly bounds the receipts that wait, unanswered, for the submit_sm_resp that names their message.
+	maxEarly = 10_000
+	// earlyWait is how long such a receipt waits at the most.
+	earlyWait = 10 * time.Second
+)
+
+// reports brings receipts home: (leg, SMSC id) finds the message, its state is stored, an event says so, and only then is the
+// receipt answered.
+//
+// What was sent lately is found in memory, everything else in the database. A receipt can overtake the response that names its
+// message, so one that nothing matches waits, unanswered, while submits to that SMSC are without an answer.
+//
+// How far a message got is written and read in the database alone, which says of exactly one receipt that it completed the
+// report.
+type reports struct {
+	db  *store.DB
+	hub *events.Hub
+	log *slog.Logger
+	// siblings gives the legs by which a message may have gone whose receipt comes by this one, itself first.
+	siblings func(sms.Leg) []sms.Leg
+	// format gives column smsc_id_format of a leg.
+	format func(sms.Leg) string
+
+	mu       sync.Mutex
+	awaited  map[segmentKey]awaited
+	order    []segmentKey // as they came into awaited, to drop the oldest
+	open     map[sms.Leg]int
+	early    map[*incoming]struct{}
+	learners map[sms.Leg]learner
+	counters reportCounters
+}
+
+// segmentKey names a segment among all that were sent.
+type segmentKey struct {
+	leg sms.Leg
+	id  string // in its normal form: receipt.Key
+}
+
+// awaited is a segment whose receipt is waited for. How far its message got is the database's to know.
+type awaited struct {
+	part    int
+	message *recorded
+}
+
+// recorded is what a report tells of its message beside the states.
+type recorded struct {
+	id       sms.ID
+	ref      string
+	from, to sms.Address
+	request  sms.ReceiptRequest
+	segments []store.Segment
+}
+
+// learner is a leg's, for the smsc_id_format that the leg had then.
+type learner struct {
+	format string
+	*receipt.Learner
+}
+
+// incoming is a receipt that is not answered yet.
+type incoming struct {
+	leg      sms.Leg
+	receipt  sms.Receipt
+	answer   func(wire.Status)
+	learner  *receipt.Learner
+	keys     []string  // the forms that its SMSC id may stand under, likeliest first
+	deadline time.Time // when it stops to wait for a response that names its message; zero: it did not begin to
+	timer    *time.Timer
+}
+
+func newReports(db *store.DB, hub *events.Hub, log *slog.Logger, siblings func(sms.Leg) []sms.Leg, format func(sms.Leg) string) *reports {
+	return &reports{
+		db: db, hub: hub, log: log, siblings: siblings, format: format,
+		awaited:  make(map[segmentKey]awaited),
+		open:     make(map[sms.Leg]int),
+		early:    make(map[*incoming]struct{}),
+		learners: make(map[sms.Leg]learner),
+	}
+}
+
+// sending says that a message is about to be submitted on a leg: until sent or expect says how that ended, a receipt that
+// matches nothing may be its.
+func (r *reports) sending(leg sms.Leg) {
+	r.mu.Lock()
+	r.open[leg]++
+	r.mu.Unlock()
+}
+
+// sent says that a submit ended with no report to wait for.
+func (r *reports) sent(leg sms.Leg) {
+	r.mu.Lock()
+	again := r.closeOne(leg)
+	r.mu.Unlock()
+	r.matchAll(again)
+}
+
+// closeOne ends one sending. If it was the leg's last, it gives the receipts for which no response can come any more.
+func (r *reports) closeOne(leg sms.Leg) (again []*incoming) {
+	r.open[leg]--
+	if r.open[leg] > 0 {
+		return nil
+	}
+	delete(r.open, leg)
+	for in := range r.early {
+		if slices.Contains(r.siblings(in.leg), leg) && !r.mayCome(in.leg) {
+			again = append(again, r.unpark(in))
+		}
+	}
+	return again
+}
+
+// mayCome says that a response is outstanding that could name the message of a receipt on this leg.
+func (r *reports) mayCome(leg sms.Leg) bool {
+	return slices.ContainsFunc(r.siblings(leg), func(l sms.Leg) bool { return r.open[l] > 0 })
+}
+
+// expect records an accepted message with its SMSC ids and then calls done. From here on its receipts find it.
+func (r *reports) expect(record *store.Record, done func()) {
+	m := record.Message
+	known := &recorded{id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: record.Segments}
+	// Queued before a receipt can find the message, so that its report is written after it.
+	r.db.Insert(record, func(err error) {
+		if err != nil {
+			// The next hop has the message, so a refusal would double it. Its report is lost only if we stop before it comes.
+			r.log.Error("a message that awaits its report could not be recorded", "message", m.ID, "error", err)
+		}
+		done()
+	})
+	r.mu.Lock()
+	r.remember(record.Egress, known)
+	var again []*incoming
+	for in := range r.early {
+		if _, _, found := r.lookup(in); found {
+			again = append(again, r.unpark(in))
+		}
+	}
+	again = append(again, r.closeOne(record.Egress)...)
+	r.mu.Unlock()
+	r.matchAll(again)
+}
+
+// remember lets a message's segments be found in memory, at the cost of the oldest.
+func (r *reports) remember(leg sms.Leg, m *recorded) {
+	for _, s := range m.segments {
+		if s.Key != "" {
+			key := segmentKey{leg, s.Key}
+			r.awaited[key] = awaited{s.Part, m}
+			r.order = append(r.order, key)
+		}
+	}
+	if len(r.order) > 2*maxAwaited { // mostly keys whose report came: drop those, then the oldest
+		r.order = slices.DeleteFunc(r.order, func(k segmentKey) bool { return r.awaited[k].message == nil })
+	}
+	for len(r.awaited) > maxAwaited {
+		delete(r.awaited, r.order[0])
+		r.order = r.order[1:]
+	}
+}
+
+// receipt takes a receipt that came by a leg. answer is called once its state is stored, or nothing can be done for it.
+func (r *reports) receipt(leg sms.Leg, rc sms.Receipt, answer func(wire.Status)) {
+	r.counters.received.Add(1)
+	l := r.learner(leg)
+	r.match(&incoming{leg: leg, receipt: rc, answer: answer, learner: l, keys: l.Candidates(rc.SMSCID)})
+}
+
+// learner knows how the SMSC ids of a leg's receipts relate to those of its responses.
+func (r *reports) learner(leg sms.Leg) *receipt.Learner {
+	format := r.format(leg)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.learners[leg]
+	if l.Learner == nil || l.format != format {
+		l = learner{format, receipt.NewLearner(format)}
+		r.learners[leg] = l
+	}
+	return l.Learner
+}
+
+func (r *reports) matchAll(list []*incoming) {
+	for _, in := range list {
+		r.match(in)
+	}
+}
+
+// match finds the message of a receipt: in memory, then in the database; else the receipt waits, or nobody knows it.
+func (r *reports) match(in *incoming) {
+	r.mu.Lock()
+	leg, a, found := r.lookup(in)
+	r.mu.Unlock()
+	if found {
+		r.store(in, leg, a)
+		return
+	}
+	r.find(in, r.siblings(in.leg))
+}
+
+// find looks for the message of a receipt in the database, leg by leg.
+func (r *reports) find(in *incoming, legs []sms.Leg) {
+	if len(legs) == 0 {
+		r.park(in)
+		return
+	}
+	r.db.FindSegments(legs[0], in.keys, func(matches []store.Match, err error) {
+		switch {
+		case err != nil:
+			r.log.Error("a receipt could not be looked up; its sender is told to try again", "leg", in.leg, "error", err)
+			in.answer(wire.StatusTemporaryAppError)
+		case len(matches) == 0:
+			r.find(in, legs[1:])
+		default:
+			m := matches[0]
+			r.store(in, m.Egress, awaited{m.Part, &recorded{
+				id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: m.Segments,
+			}})
+		}
+	})
+}
+
+// lookup finds the segment of a receipt in memory, and the leg that it went by. The lock is held.
+func (r *reports) lookup(in *incoming) (sms.Leg, awaited, bool) {
+	for _, leg := range r.siblings(in.leg) {
+		for _, id := range in.keys {
+			if a, found := r.awaited[segmentKey{leg, id}]; found {
+				return leg, a, true
+			}
+		}
+	}
+	return sms.Leg{}, awaited{}, false
+}
+
+// park lets a receipt wait for the response that names its message, if one can still come.
+func (r *reports) park(in *incoming) {
+	r.mu.Lock()
+	if leg, a, found := r.lookup(in); found { // its response came meanwhile
+		r.mu.Unlock()
+		r.store(in, leg, a)
+		return
+	}
+	now := time.Now()
+	if in.deadline.IsZero() {
+		in.deadline = now.Add(earlyWait)
+	}
+	if !r.mayCome(in.leg) || len(r.early) >= maxEarly || !now.Before(in.deadline) {
+		r.mu.Unlock()
+		r.unmatched(in)
+		return
+	}
+	r.early[in] = struct{}{}
+	in.timer = time.AfterFunc(in.deadline.Sub(now), func() {
+		r.mu.Lock()
+		_, still := r.early[in]
+		delete(r.early, in)
+		r.mu.Unlock()
+		if still {
+			r.unmatched(in)
+		}
+	})
+	r.mu.Unlock()
+}
+
+func (r *reports) unpark(in *incoming) *incoming {
+	delete(r.early, in)
+	in.timer.Stop()
+	return in
+}
+
+// unmatched ends a receipt that belongs to no message that we know. The SMSC cannot help it, so it is told that all is well.
+func (r *reports) unmatched(in *incoming) {
+	r.counters.unmatched.Add(1)
+	e := events.ReceiptUnmatched{
+		SMSCID:      in.receipt.SMSCID,
+		State:       in.receipt.State.String(),
+		LikelyCause: "no recorded message has this SMSC id: it was sent without a wish for a receipt, by another gateway, or its record is gone",
+	}
+	if in.receipt.SMSCID == "" {
+		e.LikelyCause = "the receipt gives no SMSC id, neither in its text nor in receipted_message_id"
+	}
+	e.Connection, e.Account = owner(in.leg)
+	r.hub.Publish(e)
+	in.answer(wire.StatusOK)
+}
+
+// store writes what a receipt tells of its segment, tells it on, and answers.
+func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
+	r.counters.matched.Add(1)
+	m := a.message
+	for _, s := range m.segments {
+		if s.Part != a.part {
+			continue
+		}
+		if learned := in.learner.Matched(in.receipt.SMSCID, s.Key); learned != "" {
+			r.log.Info("how the SMSC ids of receipts match", "leg", in.leg, "smsc_id_format", learned)
+		}
+	}
+	r.db.Report(store.SegmentReport{
+		ID:       m.id,
+		Part:     a.part,
+		State:    in.receipt.State,
+		Error:    in.receipt.Error,
+		DoneTime: in.receipt.DoneTime,
+	}, func(now store.MessageReport, err error) {
+		switch {
+		case errors.Is(err, store.ErrNotFound): // its record failed, or is gone since
+			r.unmatched(in)
+			return
+		case err != nil:
+			r.log.Error("a receipt could not be stored; its sender is told to try again", "message", m.id, "error", err)
+			in.answer(wire.StatusTemporaryAppError)
+			return
+		}
+		if now.Complete {
+			r.forget(leg, m)
+		}
+		// A receipt that came twice changes nothing and is no news; of several segments only all of them make a report.
+		if (now.Complete || now.Changed && !now.State.Final()) && now.State != sms.StateNone && m.request.Wants(now.State) {
+			r.hub.Publish(report(m, now))
+		}
+		in.answer(wire.StatusOK)
+	})
+}
+
+// forget drops a message from memory.
+func (r *reports) forget(leg sms.Leg, m *recorded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range m.segments {
+		if key := (segmentKey{leg, s.Key}); r.awaited[key].message == m {
+			delete(r.awaited, key)
+		}
+	}
+}
+
+func report(m *recorded, now store.MessageReport) events.MessageReport {
+	e := events.MessageReport{
+		ID:       m.id.String(),
+		Ref:      m.ref,
+		From:     m.from.String(),
+		To:       m.to.String(),
+		State:    now.State.String(),
+		Error:    now.Error,
+		DoneTime: events.Time(now.DoneTime),
+	}
+	for _, s := range m.segments {
+		e.SMSCIDs = append(e.SMSCIDs, s.SMSCID)
+	}
+	return e
+}

@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"sipsmpp/gateway/sms"
+)
+
+// ParseConfig reads the YAML of a configuration. `${NAME}` in a value is the environment's variable. It gives every fault at
+// once, each by its path and line; the configuration is good only without any.
+func ParseConfig(data []byte) (Config, []sms.Fault) {
+	var c Config
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return c, []sms.Fault{{Path: "yaml", Reason: strings.TrimSpace(yaml.FormatError(err, false, false))}}
+	}
+	r := yamlReader{}
+	switch {
+	case len(file.Docs) > 1:
+		r.fault("yaml", nil, "more than one document: want one")
+	case len(file.Docs) == 1 && file.Docs[0].Body != nil:
+		r.read(file.Docs[0].Body, reflect.ValueOf(&c).Elem(), "")
+	}
+	return c, r.faults
+}
+
+type yamlReader struct{ faults []sms.Fault }
+
+func (r *yamlReader) fault(path string, node ast.Node, reason string) {
+	if node != nil {
+		reason += fmt.Sprintf(" (line %d)", node.GetToken().Position.Line)
+	}
+	r.faults = append(r.faults, sms.Fault{Path: path, Reason: reason})
+}
+
+// read puts a node into a value: into a struct key by key, so that one fault does not hide the next, and into anything else as
+// the library does it.
+func (r *yamlReader) read(node ast.Node, into reflect.Value, path string) {
+	if node.Type() == ast.NullType {
+		return // a key without a value keeps its default
+	}
+	if into.Kind() != reflect.Struct {
+		ast.Walk(&expansion{reader: r, path: path}, node)
+		if err := yaml.NodeToValue(node, into.Addr().Interface()); err != nil {
+			r.fault(path, node, fmt.Sprintf("%s is not %s", short(node), wanted(into.Type())))
+		}
+		return
+	}
+	var values []*ast.MappingValueNode
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		values = n.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{n}
+	default:
+		r.fault(strings.TrimSuffix(path, "."), node, "want keys below it")
+		return
+	}
+	for _, v := range values {
+		key := v.Key.String()
+		field := into.FieldByNameFunc(func(name string) bool {
+			f, _ := into.Type().FieldByName(name)
+			return f.Tag.Get("yaml") == key
+		})
+		if !field.IsValid() {
+			r.fault(path+key, v.Key, "unknown key: want "+strings.Join(keys(into.Type()), ", "))
+			continue
+		}
+		below := path + key
+		if field.Kind() == reflect.Struct {
+			below += "."
+		}
+		r.read(v.Value, field, below)
+	}
+}
+
+func keys(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		names = append(names, t.Field(i).Tag.Get("yaml"))
+	}
+	return names
+}
+
+func short(node ast.Node) string {
+	s := strings.TrimSpace(node.String())
+	if len(s) > 40 {
+		s = s[:40] + "..."
+	}
+	return strconv.Quote(s)
+}
+
+func wanted(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[Duration]():
+		return "a time such as 30s or 5m"
+	case t.Kind() == reflect.Slice:
+		return "a list of strings"
+	case t.Kind() == reflect.Int:
+		return "a whole number"
+	}
+	return "a " + t.Kind().String()
+}
+
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// expansion replaces ${NAME} in the strings below a node.
+type expansion struct {
+	reader *yamlReader
+	path   string
+}
+
+func (e *expansion) Visit(node ast.Node) ast.Visitor {
+	if n, ok := node.(*ast.StringNode); ok {
+		n.Value = variable.ReplaceAllStringFunc(n.Value, func(s string) string {
+			name := s[2 : len(s)-1]
+			value, set := os.LookupEnv(name)
+			if !set {
+				e.reader.fault(e.path, node, "${"+name+"} is not set in the environment")
+			}
+			return value
+		})
+	}
+	return e
+}
