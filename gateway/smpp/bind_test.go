@@ -88,18 +88,16 @@ func TestBindIsRefused(t *testing.T) {
 
 func TestReconnectSlowsDown(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
-		w.net.refuse = errors.New("connection refused")
+		w.net.stop(errors.New("connection refused"))
 		w.apply(row())
 		time.Sleep(10 * time.Minute)
-		if n := len(w.net.dials); n < 12 || n > 20 {
+		if n := w.net.dialed(); n < 12 || n > 20 {
 			t.Fatalf("%d tries in ten minutes", n)
 		}
 		if b := w.status().Binds[0]; b.State != BindWaiting || b.LastError != "connection refused" {
 			t.Fatalf("%+v", b)
 		}
-		w.net.mu.Lock()
-		w.net.refuse = nil
-		w.net.mu.Unlock()
+		w.net.stop(nil)
 		p := w.net.next().accept()
 		time.Sleep(29 * time.Second) // not long enough to be trusted
 		p.conn.Close()
@@ -127,11 +125,9 @@ func TestPeerThatDropsUs(t *testing.T) {
 			}
 		}()
 		time.Sleep(time.Minute)
+		n := w.net.dialed()
+		w.net.stop(errors.New("over"))
 		close(w.net.socket)
-		w.net.mu.Lock()
-		n := len(w.net.dials)
-		w.net.refuse = errors.New("over")
-		w.net.mu.Unlock()
 		if n < 4 || n > 9 {
 			t.Fatalf("%d binds in a minute", n)
 		}
@@ -278,8 +274,8 @@ func TestOutbindIsSaidNotToWork(t *testing.T) {
 		if s.State != ConnectionDown || len(s.Binds) != 1 || !strings.Contains(s.Binds[0].LastError, "outbind") {
 			t.Fatalf("%+v", s)
 		}
-		if err := w.conns.Rebind("acme"); err != nil || len(w.net.dials) != 0 {
-			t.Fatalf("%v, %d dials", err, len(w.net.dials))
+		if err := w.conns.Rebind("acme"); err != nil || w.net.dialed() != 0 {
+			t.Fatalf("%v, %d dials", err, w.net.dialed())
 		}
 	})
 }

@@ -27,7 +27,7 @@ func TestReloadLeavesWhatDidNotChange(t *testing.T) {
 		}
 		p.respond(seq, "1")
 		w.wantFate(i, sms.Accepted, 0, 0)
-		if s := w.status(); len(w.net.dials) != 1 || s.Binds[0].ID != "acme#1" || len(w.handler.downs) != 0 {
+		if s := w.status(); w.net.dialed() != 1 || s.Binds[0].ID != "acme#1" || len(w.handler.downs) != 0 {
 			t.Fatalf("%+v", s)
 		}
 	})
@@ -48,7 +48,7 @@ func TestReloadOfAChange(t *testing.T) {
 		after := w.send("after")
 		w.open(queued)
 		s := w.status()
-		if len(w.net.dials) != 1 || s.Queued != 2 || len(s.Binds) != 2 || s.Binds[1].State != BindUnbinding || s.Binds[0].ID != "acme#2" {
+		if w.net.dialed() != 1 || s.Queued != 2 || len(s.Binds) != 2 || s.Binds[1].State != BindUnbinding || s.Binds[0].ID != "acme#2" {
 			t.Fatalf("%+v", s)
 		}
 		p.send(wire.CmdDeliverSM, 0, 9, deliver("new work"))
@@ -108,6 +108,7 @@ func TestReloadWaitsNoLongerThanResponseTimeout(t *testing.T) {
 		p.submit()
 		time.Sleep(3 * time.Second)
 		p.send(wire.CmdDeliverSM, 0, 2, deliver("they live"))
+		synctest.Wait()
 		w.apply()
 		p.unbinds()
 		if d := time.Since(start); d != 13*time.Second {
@@ -156,9 +157,7 @@ func TestNewBindsThatFailEndTheWait(t *testing.T) {
 		w.apply(row())
 		go w.net.next().serve()
 		synctest.Wait()
-		w.net.mu.Lock()
-		w.net.refuse = errors.New("connection refused")
-		w.net.mu.Unlock()
+		w.net.stop(errors.New("connection refused"))
 		w.apply(row(func(c *sms.ConnectionConfig) { c.Port = 2776 }))
 		i := w.send("x")
 		w.wantFate(i, sms.NotSent, sms.Temporary, sms.CauseNotReady)
@@ -191,7 +190,7 @@ func TestEnableDisableRebind(t *testing.T) {
 		}
 		do(w.conns.Disable)
 		do(w.conns.Rebind) // nothing to bind
-		if c := w.apply(row()); c.Unchanged != 1 || len(w.net.dials) != 1 {
+		if c := w.apply(row()); c.Unchanged != 1 || w.net.dialed() != 1 {
 			t.Fatalf("%+v", c)
 		}
 		do(w.conns.Enable)
@@ -232,7 +231,7 @@ func TestReloadTwiceWhileOldBindsFinish(t *testing.T) {
 		p.respond(seq, "2")
 		w.wantFate(one, sms.Accepted, 0, 0)
 		w.wantFate(two, sms.Accepted, 0, 0)
-		if s := w.status(); len(w.net.dials) != 2 || s.Binds[0].Window != 4 {
+		if s := w.status(); w.net.dialed() != 2 || s.Binds[0].Window != 4 {
 			t.Fatalf("%+v", s)
 		}
 	})
@@ -262,8 +261,8 @@ func TestReloadOfThreeAmongMany(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 		serve(3)
-		if len(w.net.dials) != 503 || len(w.handler.downs) != 3 {
-			t.Fatalf("%d dials, %d binds down", len(w.net.dials), len(w.handler.downs))
+		if w.net.dialed() != 503 || len(w.handler.downs) != 3 {
+			t.Fatalf("%d dials, %d binds down", w.net.dialed(), len(w.handler.downs))
 		}
 		for _, s := range w.conns.Status() {
 			if s.State != ConnectionBound {
@@ -325,10 +324,15 @@ func TestEveryMessageEndsOnce(t *testing.T) {
 				select {
 				case conn := <-w.net.socket:
 					p := &peer{t, conn, wire.NewReader(conn, 0)}
-					go p.serve()
-					if i%2 == 0 {
-						time.AfterFunc(time.Duration(i)*time.Millisecond, func() { conn.Close() })
-					}
+					go func() {
+						if i%2 == 1 {
+							p.serve()
+							return
+						}
+						p.yes() // it binds, takes some messages, and dies without a word
+						time.AfterFunc(20*time.Millisecond, func() { conn.Close() })
+						p.swallow()
+					}()
 				case <-stop:
 					return
 				}

@@ -200,10 +200,7 @@ func FuzzSession(f *testing.F) {
 			w.apply(row())
 			p := w.net.next().accept()
 			w.send("x")
-			go func() {
-				for _, _, err := p.r.Next(); err == nil; _, _, err = p.r.Next() {
-				}
-			}()
+			go p.swallow()
 			_, _ = p.conn.Write(octets)
 			time.Sleep(time.Second)
 			p.conn.Close()

@@ -38,6 +38,20 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return ours, nil
 }
 
+// dialed is how many sockets were asked for.
+func (n *network) dialed() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.dials)
+}
+
+// stop makes dials fail; nil lets them work again.
+func (n *network) stop(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.refuse = err
+}
+
 // peer is a scripted SMSC: the test reads each PDU and writes what it likes.
 type peer struct {
 	t    *testing.T
@@ -119,16 +133,28 @@ func (p *peer) send(command wire.CommandID, status wire.Status, sequence uint32,
 	p.write(octets)
 }
 
-// accept answers the bind with yes.
+// accept answers the bind with yes, and waits until the gateway knows.
 func (p *peer) accept() *peer {
+	p.t.Helper()
+	p.yes()
+	synctest.Wait()
+	return p
+}
+
+// yes answers the bind.
+func (p *peer) yes() {
 	p.t.Helper()
 	h, _, err := p.r.Next()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.send(h.Command.Resp(), wire.StatusOK, h.Sequence, &wire.BindResp{SystemID: "smsc"})
-	synctest.Wait()
-	return p
+}
+
+// swallow reads, and answers nothing.
+func (p *peer) swallow() {
+	for _, _, err := p.r.Next(); err == nil; _, _, err = p.r.Next() {
+	}
 }
 
 // respond answers a submit_sm with yes.

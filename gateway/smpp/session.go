@@ -358,6 +358,10 @@ func (s *session) write() {
 		}
 		for {
 			s.mu.Lock()
+			if s.corked { // woken for what it has written since; uncork wakes it for the rest
+				s.mu.Unlock()
+				break
+			}
 			if len(s.out) == 0 {
 				last := s.lastWords
 				s.mu.Unlock()
