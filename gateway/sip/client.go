@@ -129,7 +129,7 @@ func (e *Endpoint) transmit(o *outgoing) bool {
 
 // begin puts o into the table and starts its timers. A response may come before the request has left, and find it.
 func (e *Endpoint) begin(o *outgoing, now time.Time) {
-	branch, due := o.branch, now.Add(e.cfg.T1)
+	branch, due := o.branch, now.Add(min(e.cfg.T1, e.cfg.TimerF))
 	if o.stream != nil {
 		due = now.Add(e.cfg.TimerF) // no retransmissions: TCP has its own
 	}

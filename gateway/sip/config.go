@@ -16,7 +16,8 @@ import (
 // Config says where the endpoint listens, whom it believes and where it sends. The zero value listens on loopback, trusts
 // loopback and has no next hop.
 type Config struct {
-	// Listen are the listeners: "udp:127.0.0.1:5060", "tcp:127.0.0.1:5060". Port 0 takes a free one. None: those two.
+	// Listen are the listeners: "udp:127.0.0.1:5060", "tcp:127.0.0.1:5060". Port 0 takes a free one. None: those two. On a host
+	// with several addresses name the one for each udp: listener; on 0.0.0.0 the kernel picks the source address of an answer.
 	Listen []string
 	// OutboundURI are the next hops of messages to SIP: "sip:host:port;transport=udp". The first that can be reached is used.
 	// The transport is udp where the URI names none, the port 5060. Its other parameters, such as user=phone, go into the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,31 +37,47 @@ func open(t testing.TB, cfg Config, h handlerFunc) *Endpoint {
 	return e
 }
 
-func outbound(a net.Addr) []string {
-	return []string{"sip:" + a.String() + ";transport=" + a.Network()}
-}
-
-// TestTwoEndpoints sends a message from one endpoint to another, by each transport.
+// TestTwoEndpoints sends a message from one endpoint to another, by each transport and kind of address.
 func TestTwoEndpoints(t *testing.T) {
-	for i, network := range []string{"udp", "tcp"} {
-		t.Run(network, func(t *testing.T) {
+	for _, test := range []struct{ from, to, host string }{
+		{"udp:127.0.0.1:0", "udp:127.0.0.1:0", "127.0.0.1"},
+		{"udp:127.0.0.1:0", "tcp:127.0.0.1:0", "127.0.0.1"},
+		{"udp:[::1]:0", "udp:[::1]:0", "[::1]"},
+		{"udp:[::1]:0", "tcp:[::1]:0", "[::1]"},
+		{"udp:0.0.0.0:0", "udp:[::]:0", "127.0.0.1"},
+		{"udp:[::]:0", "udp:[::]:0", "127.0.0.1"},
+		{"udp:[::]:0", "udp:[::]:0", "[::1]"},
+		{"udp:[::]:0", "udp:127.0.0.1:0", "localhost"},
+	} {
+		t.Run(test.from+" to "+test.to, func(t *testing.T) {
+			if conn, err := net.ListenPacket("udp", "[::1]:0"); err == nil {
+				_ = conn.Close()
+			} else if strings.Contains(test.from+test.to, "[::") {
+				t.Skip("no IPv6 here")
+			}
 			got := make(chan *sms.Message, 1)
-			to := open(t, Config{}, func(m *sms.Message, answer func(int, time.Duration)) {
+			to := open(t, Config{Listen: []string{test.to}}, func(m *sms.Message, answer func(int, time.Duration)) {
 				got <- m
 				answer(202, 0)
 			})
-			from := open(t, Config{OutboundURI: outbound(to.Addrs()[i]), Domain: "example.com"}, nil)
+			a := to.Addrs()[0]
+			_, port, _ := net.SplitHostPort(a.String())
+			from := open(t, Config{
+				Listen: []string{test.from}, Domain: "example.com",
+				OutboundURI: []string{"sip:" + test.host + ":" + port + ";transport=" + a.Network()},
+			}, nil)
 			outcome := make(chan sms.Outcome, 1)
 			from.Send(&sms.Message{
 				From: sms.ParseAddress("ACME & Söhne"), To: sms.ParseAddress("+4915112345678"), Text: "grüß dich 👋",
 			}, func(o sms.Outcome) { outcome <- o })
-			m, o := <-got, <-outcome
-			if o.Fate != sms.Accepted || o.Status != 202 {
-				t.Errorf("outcome %+v", o)
+			if o := <-outcome; o.Fate != sms.Accepted || o.Status != 202 {
+				t.Fatalf("outcome %+v", o)
 			}
+			m := <-got
 			if m.From.String() != "ACME & Söhne" || m.To.String() != "+4915112345678" || m.Text != "grüß dich 👋" {
 				t.Errorf("message %+v", m)
 			}
+			t.Log(m.Peer)
 		})
 	}
 }

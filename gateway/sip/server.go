@@ -69,32 +69,40 @@ func (e *Endpoint) request(in *inbox, from origin) {
 		e.again(m, from, key, what, a)
 		return
 	}
+	e.hold() // before draining is looked at, so that Close waits for what is let in
+	if !e.handOver(m, from, key, transaction, now) {
+		e.release()
+	}
+}
+
+// handOver gives a new request to the handler. It is false if it was answered here.
+func (e *Endpoint) handOver(m *message, from origin, key requestKey, transaction uint64, now time.Time) bool {
 	if e.draining.Load() || int(e.inProgress.Load()) >= e.cfg.MaxInProgress {
 		e.count.overload.Add(1)
 		e.refuse(m, from, key, refusal{code: 503, retryAfter: busyRetryAfter})
-		return
+		return false
 	}
 	if string(m.method) == "OPTIONS" {
 		e.refuse(m, from, key, options(m))
-		return
+		return false
 	}
 	msg, r := e.decode(m, from, now)
 	if r.code != 0 {
 		e.refuse(m, from, key, r)
-		return
+		return false
 	}
 	// Another reader may have had the same request meanwhile.
 	if what, a := e.answered.begin(key, transaction, now); what != isNew {
 		e.again(m, from, key, what, a)
-		return
+		return false
 	}
 	echo := newPacket()
 	echo.addr = destination(&m.top, from)
 	echo.b = appendEcho(echo.b, m, from, toTag(key))
 	x := &exchange{e: e, by: from.by, echo: echo, key: key, transaction: transaction}
 	e.inProgress.Add(1)
-	e.hold()
 	e.handler.Message(msg, x.answer)
+	return true
 }
 
 // again answers a request that is not new.
