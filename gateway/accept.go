@@ -157,8 +157,10 @@ func received(m *sms.Message) events.MessageReceived {
 		Ingress:  m.Ingress.String(),
 		From:     m.From.String(),
 		To:       m.To.String(),
-		Coding:   m.Alphabet.String(),
 		Segments: max(m.Segments, 1),
+	}
+	if m.Alphabet != sms.AlphabetAuto { // else it came in none that SMPP knows
+		e.Coding = m.Alphabet.String()
 	}
 	if m.IsBinary() {
 		e.Data = m.Data

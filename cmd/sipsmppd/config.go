@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"sipsmpp/gateway"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+// defaultFile is read where -c names none and it is there.
+const defaultFile = "sipsmpp.yaml"
+
+// readConfig reads the named configuration, or the default file, or gives the defaults. Its faults are a *gateway.FaultsError.
+func readConfig(file string) (gateway.Config, error) {
+	named := file != ""
+	if !named {
+		file = defaultFile
+	}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return gateway.Config{}.WithDefaults(), nil
+	}
+	if err != nil {
+		return gateway.Config{}, fmt.Errorf("the configuration: %w", err)
+	}
+	config, faults := gateway.ParseConfig(data)
+	config = config.WithDefaults()
+	if faults = append(faults, config.Check()...); len(faults) > 0 {
+		return config, &gateway.FaultsError{Faults: faults}
+	}
+	return config, nil
+}
+
+// checkAll is `sipsmppd -t`: every fault of the configuration and of table smpp on its own line.
+func checkAll(ctx context.Context, config gateway.Config, err error, out io.Writer) error {
+	var faulty *gateway.FaultsError
+	var faults []sms.Fault
+	if err != nil {
+		if !errors.As(err, &faulty) {
+			return err
+		}
+		faults = faulty.Faults
+	}
+	rows, err := store.Check(ctx, config.DB)
+	if err != nil {
+		rows = []sms.Fault{{Path: "db", Reason: err.Error()}}
+	}
+	for _, f := range append(faults, rows...) {
+		fmt.Fprintln(out, f.Error())
+	}
+	if n := len(faults) + len(rows); n > 0 {
+		return fmt.Errorf("%d faults", n)
+	}
+	fmt.Fprintln(out, "good")
+	return nil
+}

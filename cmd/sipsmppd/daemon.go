@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sipsmpp/gateway"
+	"sipsmpp/mi/server"
+)
+
+// shutdownTime is how long what is in flight may take when the daemon is told to end.
+const shutdownTime = 15 * time.Second
+
+// daemon is a running gateway with its management interface.
+type daemon struct {
+	gateway *gateway.Gateway
+	mi      *server.Server
+	miAddr  net.Addr
+	log     *slog.Logger
+	failed  chan error // what the MI's listeners ended with
+}
+
+// serve runs the gateway until ctx ends or the MI asks for it.
+func serve(ctx context.Context, config gateway.Config, stderr io.Writer) error {
+	level := new(slog.LevelVar)
+	log, err := logger(config.Log, level, stderr)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	d, err := start(ctx, config, log, level, stop)
+	if err != nil {
+		return err
+	}
+	log.Info("started", "version", version, "node", d.gateway.Node(), "sip", d.gateway.SIPAddrs(), "mi", d.miAddr.String())
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			d.reload(ctx)
+		case err := <-d.failed:
+			return errors.Join(err, d.close())
+		case <-ctx.Done():
+			log.Info("stopping", "within", shutdownTime)
+			return d.close()
+		}
+	}
+}
+
+// start opens everything, in an order in which a failure takes back what was opened before it.
+func start(ctx context.Context, config gateway.Config, log *slog.Logger, level *slog.LevelVar, stop func()) (*daemon, error) {
+	g, err := gateway.New(ctx, config, log)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{gateway: g, log: log, failed: make(chan error, 2)} // of each listener
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(g.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	d.mi = server.New(g, server.Options{
+		Origins: config.MI.Origins,
+		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Version: version,
+		Level:   level,
+		Log:     log,
+		Stop:    stop,
+	})
+	if err := d.listen(config.WithDefaults().MI); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := g.Start(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// listen opens the MI's listeners and serves them.
+func (d *daemon) listen(config gateway.MIConfig) error {
+	l, err := d.mi.Listen(config.Listen)
+	if err != nil {
+		return err
+	}
+	d.miAddr = l.Addr()
+	go func() { d.failed <- d.mi.Serve(l) }()
+	if config.Socket == "" {
+		return nil
+	}
+	s, err := d.mi.ListenSocket(config.Socket)
+	if err != nil {
+		return err
+	}
+	go func() { d.failed <- d.mi.ServeSocket(s) }()
+	return nil
+}
+
+func (d *daemon) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	err := d.gateway.Close(ctx) // first: the events of the end still go out
+	return errors.Join(err, d.mi.Close(ctx))
+}
+
+// reload is SIGHUP.
+func (d *daemon) reload(ctx context.Context) {
+	changes, err := d.gateway.Reload(ctx)
+	if err != nil {
+		d.log.Error("nothing was reloaded", "error", err)
+		return
+	}
+	d.log.Info("reloaded", "added", changes.Added, "changed", changes.Changed, "removed", changes.Removed, "unchanged", changes.Unchanged)
+}
+
+func logger(config gateway.LogConfig, level *slog.LevelVar, out io.Writer) (*slog.Logger, error) {
+	if err := level.UnmarshalText([]byte(config.Level)); err != nil {
+		return nil, fmt.Errorf("log.level: %w", err)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if config.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, options)), nil
+	}
+	return slog.New(slog.NewTextHandler(out, options)), nil
+}
