@@ -67,7 +67,7 @@ var options = map[string]option{
 	},
 }
 
-// maxDuration bounds the times in options. SMPP's longest relative validity is 63 weeks and more; a month is long for a message.
+// maxDuration bounds the times in options: a year.
 const maxDuration = 366 * 24 * time.Hour
 
 // durationOption is a time: a number of seconds, or a text such as "90s", "12h".

@@ -3,7 +3,10 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -45,7 +48,7 @@ var (
 // rebind turns the `?` of a query into what the database wants.
 func (d *dialect) rebind(query string) string { return sqlx.Rebind(d.bind, query) }
 
-// name quotes a column whose name is a reserved word somewhere, as `window` is.
+// column quotes a column whose name is a reserved word somewhere, as `window` is.
 func (d *dialect) column(name string) string { return d.quote + name + d.quote }
 
 // insert is the statement that inserts n rows.
@@ -103,7 +106,9 @@ func blameFor(err error) blame {
 			return blameMoment
 		}
 		return blameDatabase
-	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn), pgconn.SafeToRetry(err):
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn), pgconn.SafeToRetry(err),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return blameMoment
 	}
 	return blameDatabase

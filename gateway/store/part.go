@@ -9,7 +9,8 @@ import (
 	"sipsmpp/gateway/sms"
 )
 
-// PartKey says which parts belong together: those of one owner, with the same addresses, reference and total.
+// PartKey says which parts belong together: those of one owner, with the same addresses, reference and total. It has the fields
+// of the reassembler's key, so that the one converts to the other.
 type PartKey struct {
 	Owner    sms.Leg // the connection or account; its binds share their parts
 	From, To sms.Address
@@ -42,7 +43,7 @@ func (db *DB) DeleteParts(key PartKey, done func(error)) {
 	db.committer.put(op{kind: opDeleteParts, key: key, done: done})
 }
 
-// keyRow appends the key columns but seq.
+// row appends the values of the key columns but seq.
 func (k PartKey) row(args []any) ([]any, error) {
 	owner, err := short("the part's owner", k.Owner.String(), 300)
 	if err != nil {
@@ -123,7 +124,8 @@ func decodePart(b []byte) (*sms.Message, error) {
 	return m, nil
 }
 
-// Parts calls f with every part that is kept, oldest first: at start, before anything comes in. The error of f ends it.
+// Parts calls f with every part that is kept, oldest first: at start, before anything comes in. The error of f ends it;
+// f must not use the DB.
 func (db *DB) Parts(ctx context.Context, f func(*sms.Message) error) error {
 	rows, err := db.read.QueryContext(ctx, "SELECT message FROM message_part ORDER BY received, ref, seq")
 	if err != nil {
