@@ -151,7 +151,7 @@ func TestErrorsOfOpen(t *testing.T) {
 			t.Errorf("%s: no error", c.url)
 			continue
 		}
-		if !strings.HasPrefix(err.Error(), c.want) {
+		if !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", c.url, err)
 		}
 		for _, secret := range []string{"secret", "se/cr", "cr@et"} {

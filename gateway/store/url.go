@@ -239,12 +239,19 @@ func (s *source) fault(err error) error {
 	return fmt.Errorf("db: %w", err)
 }
 
-// redact takes out the password should a driver have quoted it.
+// redact takes out the password should a driver have quoted it, and makes one line of what pgx says of each host.
 func (s *source) redact(err error) error {
-	if err != nil && s.password != "" && strings.Contains(err.Error(), s.password) {
-		return errors.New(strings.ReplaceAll(err.Error(), s.password, "***"))
+	if err == nil {
+		return nil
 	}
-	return err
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if s.password != "" {
+		text = strings.ReplaceAll(text, s.password, "***")
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 func orElse(s, otherwise string) string {
