@@ -34,7 +34,7 @@ func (h Hex) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), ni
 
 // UnmarshalText reads digits in either case.
 func (h *Hex) UnmarshalText(b []byte) error {
-	octets, err := hex.AppendDecode(nil, b)
+	octets, err := hex.AppendDecode(make([]byte, 0, len(b)/2), b) // not nil: no octets are data too
 	if err != nil {
 		return errors.New("want hexadecimal digits, two for each octet")
 	}

@@ -109,7 +109,7 @@ const killDelay = 100 * time.Millisecond
 
 func (s *Server) kill(context.Context, mi.None) (string, error) {
 	s.options.Log.Warn("the MI was told to kill the gateway")
-	time.AfterFunc(killDelay, s.options.Kill)
+	time.AfterFunc(killDelay, s.options.Stop)
 	return mi.OK, nil
 }
 
@@ -122,8 +122,8 @@ var levels = []struct {
 	{-1, "error", slog.LevelError},
 	{1, "warning", slog.LevelWarn},
 	{1, "warn", slog.LevelWarn},
-	{2, "notice", slog.LevelInfo},
 	{3, "info", slog.LevelInfo},
+	{2, "notice", slog.LevelInfo},
 	{4, "debug", slog.LevelDebug},
 }
 

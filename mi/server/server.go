@@ -56,7 +56,7 @@ type Options struct {
 	Version string         // what `version` tells behind the name
 	Origins []string       // web pages that may call, as their Origin says, and whose hosts are ours: https://admin.example.org
 	Metrics http.Handler   // /metrics; nil: there is none
-	Kill    func()         // what `kill` does
+	Stop    func()         // what `kill` does; nil: nothing
 	// Authorize says whether a request may be served; its error is answered with 401. With nil everybody may, and only
 	// loopback is listened on.
 	Authorize func(*http.Request) error
@@ -94,8 +94,8 @@ func New(core Core, options Options) *Server {
 	if options.Level == nil {
 		options.Level = new(slog.LevelVar)
 	}
-	if options.Kill == nil {
-		options.Kill = func() {}
+	if options.Stop == nil {
+		options.Stop = func() {}
 	}
 	s := &Server{
 		core:        core,
@@ -192,7 +192,10 @@ func (s *Server) ServeSocket(l net.Listener) error {
 	for {
 		c, err := limited.Accept()
 		if err != nil {
-			if s.ctx.Err() != nil {
+			s.mu.Lock()
+			closed := s.closed
+			s.mu.Unlock()
+			if closed {
 				return nil
 			}
 			return fmt.Errorf("mi.socket: %w", err)
