@@ -81,7 +81,7 @@ func (b *bind) run() {
 	defer b.connection.bindGone()
 	defer b.cancel()
 	for {
-		cause, life := b.once()
+		life, cause := b.once()
 		if life >= lived {
 			b.failures = 0
 		}
@@ -113,13 +113,13 @@ func (b *bind) wait(cause error) time.Duration {
 	return d*3/4 + rand.N(d/2)
 }
 
-// once makes one session and serves it to its end. It gives the cause, and how long the bind stood.
-func (b *bind) once() (cause error, life time.Duration) {
+// once makes one session and serves it to its end. It gives how long the bind stood, and the cause.
+func (b *bind) once() (life time.Duration, cause error) {
 	c := b.connection
 	conn, err := b.dial()
 	if err != nil {
 		c.abandoned(b, nil, err)
-		return err, 0
+		return 0, err
 	}
 	s := newSession(conn, b, sessionConfig{
 		role: esme, window: c.cfg.Window, responseTimeout: c.cfg.ResponseTimeout, enquireLink: c.cfg.EnquireLink,
@@ -139,10 +139,10 @@ func (b *bind) once() (cause error, life time.Duration) {
 	left := s.finish()
 	was, boundAt := c.abandoned(b, left, cause)
 	if boundAt.IsZero() {
-		return cause, 0
+		return 0, cause
 	}
 	c.all.handler.BindDown(was, cause.Error(), len(left))
-	return cause, time.Since(boundAt)
+	return time.Since(boundAt), cause
 }
 
 // dial opens the socket.

@@ -78,10 +78,18 @@ func NewConnections(h Handler, log *slog.Logger, options ...Option) *Connections
 // where it is gone. Apply does not wait for that.
 func (c *Connections) Apply(configs []sms.ConnectionConfig) Changes {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	var changes Changes
+	changes, after := c.apply(configs)
+	c.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
+	return changes
+}
+
+// apply is Apply with the lock held. after is to be called without it.
+func (c *Connections) apply(configs []sms.ConnectionConfig) (changes Changes, after []func()) {
 	if c.closed {
-		return changes
+		return changes, nil
 	}
 	old := *c.table.Load()
 	table := make(map[string]*connection, len(configs))
@@ -110,15 +118,16 @@ func (c *Connections) Apply(configs []sms.ConnectionConfig) Changes {
 	c.table.Store(&table)
 
 	for _, name := range changes.Removed {
-		old[name].retire(nil, sms.Failed(sms.Temporary, sms.CauseNotReady, "the connection was removed"))
+		after = append(after, old[name].retire(nil, sms.Failed(sms.Temporary, sms.CauseNotReady, "the connection was removed")))
 	}
 	for prev, next := range replaced {
-		c.replace(prev, next)
+		after = append(after, prev.retire(next, sms.Outcome{}))
+		next.start(prev)
 	}
 	for _, name := range changes.Added {
 		table[name].start(nil)
 	}
-	return changes
+	return changes, after
 }
 
 // make makes a generation. The lock is held.
@@ -141,12 +150,6 @@ func (c *Connections) make(cfg sms.ConnectionConfig, enabled bool, prev *connect
 		prev.mu.Unlock()
 	}
 	return next
-}
-
-// replace retires a generation in favour of another, which the table has already.
-func (c *Connections) replace(prev, next *connection) {
-	prev.retire(next, sms.Outcome{})
-	next.start(prev)
 }
 
 // Submit hands a message to the connection with that name. It does not block. done is called exactly once, possibly before Submit
@@ -196,20 +199,25 @@ func (c *Connections) Rebind(name string) error {
 // renew makes a new generation with the same row.
 func (c *Connections) renew(name string, wanted func(now bool) (enabled, change bool)) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	old := *c.table.Load()
 	prev, ok := old[name]
 	if !ok {
+		c.mu.Unlock()
 		return fmt.Errorf("%w: %s", ErrUnknownConnection, name)
 	}
 	enabled, change := wanted(prev.enabled)
 	if !change || c.closed {
+		c.mu.Unlock()
 		return nil
 	}
+	next := c.make(prev.row, enabled, prev)
 	table := maps.Clone(old)
-	table[name] = c.make(prev.row, enabled, prev)
+	table[name] = next
 	c.table.Store(&table)
-	c.replace(prev, table[name])
+	handOver := prev.retire(next, sms.Outcome{})
+	next.start(prev)
+	c.mu.Unlock()
+	handOver()
 	return nil
 }
 
@@ -223,14 +231,18 @@ func (c *Connections) ResetCounters() {
 // Close takes nothing more, lets what is in flight be answered, unbinds and closes. What is queued ends NotSent. When ctx ends
 // first, the sockets are closed as they are. No goroutine is left when it returns.
 func (c *Connections) Close(ctx context.Context) {
+	var after []func()
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true
 		for _, connection := range *c.table.Load() {
-			connection.retire(nil, sms.Failed(sms.Temporary, sms.CauseShutdown, "the gateway goes down"))
+			after = append(after, connection.retire(nil, sms.Failed(sms.Temporary, sms.CauseShutdown, "the gateway goes down")))
 		}
 	}
 	c.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
 	stop := context.AfterFunc(ctx, c.cancel)
 	defer stop()
 	c.generations.Wait()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,6 +150,38 @@ func TestRemoved(t *testing.T) {
 		p.respond(seq, "1")
 		p.unbinds()
 		w.wantFate(one, sms.Accepted, 0, 0)
+	})
+}
+
+// done is called without a lock: what it is told may lead to a reload, or to the next try of the same message.
+func TestDoneMayCallBack(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		for _, end := range []func(){
+			func() { w.apply() },
+			func() { _ = w.conns.Disable("acme") },
+			func() { w.conns.Close(t.Context()) },
+		} {
+			w.apply(row(func(c *sms.ConnectionConfig) { c.Window = 1 }))
+			p := w.net.next().accept()
+			go p.swallow()
+			synctest.Wait()
+			var told atomic.Int32
+			m := &sms.Message{To: sms.ParseAddress("1"), Text: "x"}
+			for range 3 { // one is sent and two wait
+				w.conns.Submit("acme", m, func(sms.Outcome) {
+					told.Add(1)
+					w.conns.Submit("acme", m, func(sms.Outcome) { told.Add(1) })
+					w.conns.Status()
+					_ = w.conns.Rebind("acme")
+					w.apply()
+				})
+			}
+			go end()
+			time.Sleep(time.Hour)
+			if n := told.Load(); n != 6 {
+				t.Fatalf("told %d times", n)
+			}
+		}
 	})
 }
 

@@ -139,7 +139,7 @@ func TestPDUsAsTheyCome(t *testing.T) {
 		many[bad+wire.HeaderLen+35] = 200 // sm_length
 		many[len(many)-4] = 200
 		many, _ = wire.Append(many, wire.Header{Command: wire.CmdDeliverSM, Sequence: 32}, deliver("good"))
-		go p.write(many)
+		go func() { _, _ = p.conn.Write(many) }()
 		// They came in one write, so their answers go in one write too.
 		answers := make([]byte, 4096)
 		n, err := p.conn.Read(answers)

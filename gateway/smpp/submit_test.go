@@ -465,7 +465,7 @@ func TestThrottled(t *testing.T) {
 		sixth, _ := p.submit()
 		p.send(wire.CmdSubmitSMResp, wire.StatusThrottled, sixth, nil)
 		synctest.Wait()
-		if n := len(w.handler.throttles); n != 3 || w.handler.throttles[2].Sub(time.Now()) != firstPause {
+		if n := len(w.handler.throttles); n != 3 || time.Until(w.handler.throttles[2]) != firstPause {
 			t.Fatalf("%v", w.handler.throttles)
 		}
 	})
