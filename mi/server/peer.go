@@ -115,6 +115,8 @@ func (s *Server) serve(l link, name string) {
 		s.dispatcher.dispatch(p.ctx, body, func(a answer) { p.answers <- a })
 	}
 	p.close()
+	p.mu.Lock() // who subscribes now sees that it is closed, who did is waited for
+	p.mu.Unlock()
 	p.wait.Wait()
 }
 
@@ -162,6 +164,9 @@ func (p *peer) close() {
 func (p *peer) subscribe(hub *events.Hub, filter events.Filter, start events.Start, expire time.Duration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
 	name := filter.String()
 	s, had := p.subscriptions[name]
 	had = had && s.ctx.Err() == nil // else it has just expired

@@ -1,0 +1,172 @@
+package clients_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sipsmpp/clients"
+	"sipsmpp/events"
+	"sipsmpp/gateway"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/mi"
+	"sipsmpp/mi/server"
+)
+
+// fakeCore takes every message by acme, and knows no other connection.
+type fakeCore struct {
+	server.Core
+	hub *events.Hub
+}
+
+func (c fakeCore) Events() *events.Hub { return c.hub }
+
+func (c fakeCore) Accept(m *sms.Message, done func(sms.Outcome)) {
+	m.ID = sms.ID{1}
+	if m.Text == "refuse" {
+		done(sms.Outcome{Fate: sms.Refused, Severity: sms.Permanent, Cause: sms.CauseRefused, Protocol: sms.ProtocolSMPP, Status: 11})
+		return
+	}
+	done(sms.Outcome{Fate: sms.Accepted, Segments: 1, SMSCIDs: []string{m.Text}, Alphabet: sms.AlphabetGSM7, Egress: sms.Connection("acme")})
+}
+
+func (c fakeCore) Enable(name string) error { return gateway.ErrUnknownConnection }
+func (c fakeCore) Disable(string) error     { return nil }
+func (c fakeCore) Rebind(string) error      { return nil }
+
+// serveGateway serves the MI of a fake core on loopback and on a Unix socket, to whoever has the token.
+func serveGateway(t *testing.T) (hub *events.Hub, urls []string) {
+	t.Helper()
+	hub = events.NewHub("gw", 100)
+	s := server.New(fakeCore{hub: hub}, server.Options{Authorize: func(r *http.Request) error {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			return errors.New("a token is wanted")
+		}
+		return nil
+	}})
+	web, err := s.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "mi.sock")
+	socket, err := s.ListenSocket(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 2)
+	go func() { served <- s.Serve(web) }()
+	go func() { served <- s.ServeSocket(socket) }()
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(context.Background()), <-served, <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	address := web.Addr().String()
+	return hub, []string{"http://" + address + "/mi", "ws://" + address + "/mi", "unix:" + path}
+}
+
+// The client and the server of the contract, over each transport.
+func TestGateway(t *testing.T) {
+	hub, urls := serveGateway(t)
+	for _, url := range urls {
+		c := dial(t, url, clients.WithToken("secret"))
+		ctx := t.Context()
+		sent, err := c.Send(ctx, mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi ü <&>", Receipt: mi.ReceiptFinal})
+		if err != nil || sent.Connection != "acme" || len(sent.SMSCIDs) != 1 || sent.SMSCIDs[0] != "hi ü <&>" {
+			t.Errorf("%s: %+v, %v", url, sent, err)
+		}
+		var refusal *mi.Error
+		if _, err := c.Send(ctx, mi.MessageSendParams{From: "1", To: "2", Text: "refuse"}); !errors.As(err, &refusal) || refusal.Code != mi.CodeForbidden || !strings.Contains(string(refusal.Data), `"status":11`) {
+			t.Errorf("%s: %v", url, err)
+		}
+		if _, err := clients.Call(ctx, c, mi.SMPPEnable, mi.NameParams{Name: "x"}); !errors.As(err, &refusal) || refusal.Code != mi.CodeNotFound {
+			t.Errorf("%s: %v", url, err)
+		}
+		names, err := clients.Call(ctx, c, mi.Which, mi.WhichParams{})
+		if err != nil || len(names.Names) != len(mi.Methods()) {
+			t.Errorf("%s: which: %v, %v", url, names, err)
+		}
+		version, err := clients.Call(ctx, c, mi.Version, mi.None{})
+		if err != nil || version.Server != "sipsmpp" {
+			t.Errorf("%s: version: %v, %v", url, version, err)
+		}
+	}
+
+	for i := range 5 {
+		hub.Publish(events.MessageDeferred{ID: "m", Attempt: i + 1})
+	}
+	for _, url := range urls {
+		c := dial(t, url, clients.WithToken("secret"))
+		var got []string
+		for n, err := range c.Events(t.Context(), "E_MESSAGE_*,E_THE_END", 2) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.Event.Name() == "E_THE_END" {
+				break
+			}
+			if got = append(got, fmt.Sprint(n.Seq, n.Event.(events.MessageDeferred).Attempt)); len(got) == 3 {
+				if _, err := clients.Call(t.Context(), c, mi.RaiseEvent, mi.RaiseEventParams{Event: "E_THE_END"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if want := "[3 3 4 4 5 5]"; fmt.Sprint(got) != want {
+			t.Errorf("%s: got %v, want %s", url, got, want)
+		}
+		for _, err := range c.Events(t.Context(), "[") {
+			var refusal *mi.Error
+			if !errors.As(err, &refusal) || refusal.Code != 400 {
+				t.Errorf("%s: a bad filter: %v", url, err)
+			}
+		}
+	}
+
+	for _, url := range urls[:2] {
+		c := dial(t, url)
+		var refusal *mi.Error
+		if _, err := clients.Call(t.Context(), c, mi.Version, mi.None{}); !errors.As(err, &refusal) || refusal.Code != mi.CodeUnauthorized || refusal.Message != "a token is wanted" {
+			t.Errorf("%s: without a token: %v", url, err)
+		}
+		for _, err := range c.Events(t.Context(), "") {
+			if !errors.As(err, &refusal) || refusal.Code != mi.CodeUnauthorized {
+				t.Errorf("%s: events without a token: %v", url, err)
+			}
+		}
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	hub := events.NewHub("gw", 100)
+	s := server.New(fakeCore{hub: hub}, server.Options{})
+	l, err := s.Listen("127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	defer func() {
+		if err := errors.Join(s.Close(context.Background()), <-served); err != nil {
+			b.Error(err)
+		}
+	}()
+	for _, scheme := range []string{"http", "ws"} {
+		b.Run(scheme, func(b *testing.B) {
+			b.ReportAllocs()
+			c, err := clients.Dial(scheme + "://" + l.Addr().String() + "/mi")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			for b.Loop() {
+				if _, err := c.Send(b.Context(), mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi"}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

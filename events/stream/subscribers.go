@@ -1,0 +1,210 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"sipsmpp/events"
+)
+
+// Subscribers sends the events of a hub to addresses that were subscribed by event_subscribe: by UDP each event as a datagram,
+// by TCP each as a line. A TCP subscriber that is away is tried again until its subscription ends, and gets what the hub still
+// keeps. A datagram may be lost on its way, and nobody learns of it.
+type Subscribers struct {
+	hub  *events.Hub
+	log  *slog.Logger
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	wait sync.WaitGroup
+
+	mu     sync.Mutex
+	active map[string]*active // by socket and filter
+}
+
+type active struct {
+	filter  events.Filter
+	socket  string
+	ctx     context.Context
+	cancel  context.CancelFunc
+	expiry  *time.Timer
+	expires time.Time
+}
+
+const (
+	maxActive   = 100
+	maxDatagram = 65507
+	dialTimeout = 5 * time.Second
+	retryMin    = 250 * time.Millisecond
+	retryMax    = 30 * time.Second
+)
+
+// The errors of Subscribe, beside those of an address that cannot be used.
+var (
+	ErrSocket       = errors.New("want udp:host:port or tcp:host:port")
+	ErrTooMany      = fmt.Errorf("there are %d subscriptions already: end one with expire=0", maxActive)
+	ErrUnsubscribed = errors.New("there is no such subscription: subscribers_list lists them")
+)
+
+// NewSubscribers makes an empty list; Close ends what is in it then.
+func NewSubscribers(hub *events.Hub, log *slog.Logger) *Subscribers {
+	s := &Subscribers{hub: hub, log: log, active: make(map[string]*active)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Subscribe sends what filter takes to socket until expire is over, or keeps that up for longer. An expiry of zero ends it.
+func (s *Subscribers) Subscribe(filter events.Filter, socket string, expire time.Duration) error {
+	network, address, _ := strings.Cut(socket, ":")
+	if network != "udp" && network != "tcp" {
+		return fmt.Errorf("%q: %w", socket, ErrSocket)
+	}
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return fmt.Errorf("%q: %w", socket, ErrSocket)
+	}
+	key := socket + " " + filter.String()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, had := s.active[key]
+	had = had && a.ctx.Err() == nil // else it has just expired
+	switch {
+	case expire == 0 && had:
+		a.cancel()
+		return nil
+	case expire == 0:
+		return ErrUnsubscribed
+	case had:
+		a.expiry.Reset(expire)
+		a.expires = time.Now().Add(expire)
+		return nil
+	case len(s.active) >= maxActive:
+		return ErrTooMany
+	case s.ctx.Err() != nil:
+		return s.ctx.Err()
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	a = &active{
+		filter:  filter,
+		socket:  socket,
+		ctx:     ctx,
+		cancel:  cancel,
+		expiry:  time.AfterFunc(expire, cancel),
+		expires: time.Now().Add(expire),
+	}
+	s.active[key] = a
+	cursor := s.hub.Subscribe(filter, events.Now)
+	s.wait.Go(func() {
+		s.send(ctx, cursor, network, address)
+		cancel()
+		a.expiry.Stop()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.active[key] == a {
+			delete(s.active, key)
+		}
+	})
+	return nil
+}
+
+// send sends until ctx ends.
+func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, network, address string) {
+	log := s.log.With("subscriber", network+":"+address)
+	var conn net.Conn
+	defer func() {
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}()
+	retry := retryMin
+	for {
+		entries, err := cursor.Next(ctx)
+		if err != nil {
+			return
+		}
+		for sent := false; !sent; {
+			if conn == nil {
+				dialer := net.Dialer{Timeout: dialTimeout}
+				conn, err = dialer.DialContext(ctx, network, address)
+			}
+			if err == nil {
+				if network == "udp" {
+					err = sendDatagrams(log, conn, entries)
+				} else {
+					err = sendLines(conn, entries)
+				}
+			}
+			if sent = err == nil; sent {
+				retry = retryMin
+				continue
+			}
+			log.Debug("a subscriber cannot be reached", "error", err, "retry", retry)
+			if conn != nil {
+				_ = conn.Close()
+				conn, err = nil, nil
+			}
+			select {
+			case <-time.After(retry):
+			case <-ctx.Done():
+				return
+			}
+			retry = min(2*retry, retryMax)
+		}
+	}
+}
+
+// sendDatagrams sends each event by itself. That nobody listens is no error, since a later datagram may be heard.
+func sendDatagrams(log *slog.Logger, conn net.Conn, entries []events.Entry) error {
+	for _, e := range entries {
+		if len(e.JSON) > maxDatagram {
+			log.Warn("an event is too long for a datagram", "seq", e.Seq, "octets", len(e.JSON))
+			continue
+		}
+		_, _ = conn.Write(e.JSON)
+	}
+	return nil
+}
+
+func sendLines(conn net.Conn, entries []events.Entry) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	lines := make(net.Buffers, 0, 2*len(entries))
+	for _, e := range entries {
+		lines = append(lines, e.JSON, []byte("\n"))
+	}
+	_, err := lines.WriteTo(conn)
+	return err
+}
+
+// List lists the subscriptions.
+func (s *Subscribers) List() []Subscriber {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Subscriber, 0, len(s.active))
+	for _, a := range s.active {
+		if a.ctx.Err() == nil {
+			list = append(list, Subscriber{Filter: a.filter, Socket: a.socket, Expire: Left(a.expires)})
+		}
+	}
+	return list
+}
+
+// Left is the time that is left, in whole seconds, for Subscriber.Expire.
+func Left(expires time.Time) string {
+	return strconv.Itoa(int(math.Ceil(max(0, time.Until(expires).Seconds()))))
+}
+
+// Close ends every subscription and waits for it.
+func (s *Subscribers) Close() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	s.wait.Wait()
+}
