@@ -329,3 +329,26 @@ func TestPasswordsAreNotShown(t *testing.T) {
 		}
 	})
 }
+
+func TestOutbindOnOurSocketIsIgnored(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row())
+		p := w.net.next()
+		h, _ := p.read(wire.CmdBindTransceiver)
+		p.send(wire.CmdOutbind, 0, 1, &wire.Outbind{SystemID: "smsc"})
+		p.send(h.Command.Resp(), wire.StatusOK, h.Sequence, nil)
+		if s := w.status(); s.State != ConnectionBound {
+			t.Fatalf("%+v", s)
+		}
+	})
+}
+
+func TestCredentialsThatCannotBeSent(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row(func(c *sms.ConnectionConfig) { c.Password = "a\x00b" }))
+		w.net.next().closed()
+		if b := w.status().Binds[0]; !strings.Contains(b.LastError, "password") || strings.Contains(b.LastError, "a\x00b") {
+			t.Fatalf("%+v", b)
+		}
+	})
+}

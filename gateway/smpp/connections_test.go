@@ -394,3 +394,64 @@ func TestEveryMessageEndsOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestPartly(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row(func(c *sms.ConnectionConfig) { c.Binds = 2 }))
+		w.net.next().accept()
+		p := w.net.next()
+		h, _ := p.read(wire.CmdBindTransceiver)
+		p.send(h.Command.Resp(), wire.StatusAlreadyBound, h.Sequence, nil)
+		s := w.status()
+		if s.State != ConnectionPartly || len(s.Binds) != 2 || s.Binds[0].ID == s.Binds[1].ID {
+			t.Fatalf("%+v", s)
+		}
+	})
+}
+
+func TestUnbindIsNeverAnswered(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row())
+		p := w.net.next().accept()
+		start := time.Now()
+		w.apply()
+		p.read(wire.CmdUnbind)
+		p.closed()
+		if d := time.Since(start); d != 10*time.Second {
+			t.Fatalf("closed after %v", d)
+		}
+		synctest.Wait()
+		if len(w.handler.downs) != 1 || !strings.Contains(w.handler.downs[0], "did not answer the unbind") {
+			t.Fatalf("%q", w.handler.downs)
+		}
+	})
+}
+
+func TestCountersAdd(t *testing.T) {
+	c := Counters{1, 2, 3, 4, 5, 6, 7, 8}
+	c.Add(Counters{10, 20, 30, 40, 50, 60, 70, 80})
+	if c != (Counters{11, 22, 33, 44, 55, 66, 77, 88}) {
+		t.Fatalf("%+v", c)
+	}
+}
+
+func TestQueueKeepsTheOrder(t *testing.T) {
+	var q queue
+	in, out := 0, 0
+	for range 1000 {
+		for range 3 {
+			q.push(&submission{next: in})
+			in++
+		}
+		for range 2 {
+			if got := q.front().next; got != out {
+				t.Fatalf("%d, want %d", got, out)
+			}
+			q.pop()
+			out++
+		}
+	}
+	if rest := q.take(); q.len() != 0 || len(rest) != in-out || rest[0].next != out || cap(rest) > 3*len(rest) {
+		t.Fatalf("%d of %d left, room for %d", len(rest), in-out, cap(rest))
+	}
+}

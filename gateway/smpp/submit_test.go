@@ -658,3 +658,28 @@ func TestSequenceWraps(t *testing.T) {
 		t.Fatalf("%+v", w)
 	}
 }
+
+// The peer has a part of the message, so it may not be said not to be sent.
+func TestMessageIsCutOff(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row(func(c *sms.ConnectionConfig) { c.Throughput = 1 }))
+		p := w.net.next().accept()
+		i := w.send(strings.Repeat("x", 400))
+		seq, _ := p.submit()
+		p.respond(seq, "1")
+		w.open(i)
+		p.conn.Close()
+		w.wantFate(i, sms.Unknown, sms.Temporary, sms.CauseNoAnswer)
+		if o := w.outcome(i); fmt.Sprintf("%q", o.SMSCIDs) != `["1" "" ""]` || o.Segments != 3 {
+			t.Fatalf("%+v", o)
+		}
+	})
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row(func(c *sms.ConnectionConfig) { c.Window = 1 }))
+		p := w.net.next().accept()
+		i := w.send(strings.Repeat("x", 400))
+		p.submit()
+		p.conn.Close()
+		w.wantFate(i, sms.Unknown, sms.Temporary, sms.CauseNoAnswer)
+	})
+}
