@@ -161,7 +161,7 @@ func (b *bind) dial() (net.Conn, error) {
 	if !c.cfg.TLS {
 		return conn, nil
 	}
-	secure := tls.Client(conn, &tls.Config{ServerName: c.cfg.Host})
+	secure := tls.Client(conn, &tls.Config{ServerName: c.cfg.Host, RootCAs: c.all.roots})
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("tls: %w", err)

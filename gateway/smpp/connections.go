@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,7 @@ type Connections struct {
 	handler     Handler
 	log         *slog.Logger
 	dial        func(ctx context.Context, network, address string) (net.Conn, error)
+	roots       *x509.CertPool  // who may vouch for a peer that speaks TLS; nil: the system's
 	ctx         context.Context // of all binds
 	cancel      context.CancelFunc
 	generations sync.WaitGroup // that have not left
