@@ -132,6 +132,37 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
+// TestBesideADeadHop: the ICMP errors of one next hop do not fail what goes to another. The kernel sends only so many of them a
+// second, so that some of a burst find out by the next retransmission; the fate of those is not known.
+func TestBesideADeadHop(t *testing.T) {
+	u := agent(t)
+	nobody, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := "sip:" + nobody.LocalAddr().String()
+	_ = nobody.Close()
+	e := start(t, sip.Config{OutboundURI: []string{dead, "sip:" + u.Addr()}, T1: 20 * time.Millisecond}, nil)
+	const n = 200
+	outcomes := make(chan sms.Outcome, n)
+	for range n {
+		e.Send(&sms.Message{From: sms.ParseAddress("100"), To: sms.ParseAddress("+4915112345678"), Text: "hi"},
+			func(o sms.Outcome) { outcomes <- o })
+	}
+	accepted := 0
+	for range n {
+		o := <-outcomes
+		if o.Fate == sms.Accepted {
+			accepted++
+		} else if o.Fate != sms.Unknown || !strings.Contains(o.Detail, strings.TrimPrefix(dead, "sip:")) {
+			t.Errorf("outcome %+v", o)
+		}
+	}
+	if accepted == 0 {
+		t.Error("none went by the other next hop")
+	}
+}
+
 // TestCloseWaits: what is in progress is answered before the sockets close, and what comes meanwhile gets 503.
 func TestCloseWaits(t *testing.T) {
 	answers := make(chan func(int, time.Duration), 1)

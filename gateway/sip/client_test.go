@@ -40,10 +40,9 @@ func newFakeSocket() *fakeSocket {
 	return &fakeSocket{in: make(chan sentAt, 100), closed: make(chan struct{})}
 }
 
-func (f *fakeSocket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
-	if flags != 0 {
-		return 0, syscall.EAGAIN // the error queue is empty
-	}
+func (f *fakeSocket) readRefusal([]byte) (int, bool, bool) { return 0, false, false }
+
+func (f *fakeSocket) ReadBatch(ms []ipv4.Message, _ int) (int, error) {
 	select {
 	case d := <-f.in:
 		ms[0].N, ms[0].Addr = copy(ms[0].Buffers[0], d.b), d.to

@@ -2,11 +2,11 @@
 
 package sip
 
-import "net"
+import "syscall"
 
 // tellRefusals has nothing to ask for: only Linux tells which datagram an ICMP error belongs to. Elsewhere a next hop that
 // refuses is found out by Timer F.
-func tellRefusals(*net.UDPConn) error { return nil }
+func tellRefusals(syscall.RawConn) error { return nil }
 
-// readRefusals knows of none.
-func (s *udpSocket) readRefusals() bool { return false }
+// readRefusal knows of none.
+func (*udpConn) readRefusal([]byte) (n int, unreachable, ok bool) { return 0, false, false }

@@ -216,6 +216,31 @@ func TestLargeRequests(t *testing.T) {
 			}
 		})
 	})
+	t.Run("by TCP, and no answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			c := setup(t, func() (net.Conn, error) { return ours, nil })
+			sent := make(chan int64)
+			go func() {
+				n, _ := io.Copy(io.Discard, theirs)
+				sent <- n
+			}()
+			began := time.Now()
+			c.text(strings.Repeat("x", large))
+			pass(31999 * time.Millisecond)
+			if all := c.all(); len(all) > 0 {
+				t.Errorf("after %v: %+v", time.Since(began), all)
+			}
+			pass(time.Millisecond)
+			if o := c.outcome(t); o.Fate != sms.Unknown || o.Cause != sms.CauseNoAnswer {
+				t.Errorf("outcome %+v", o)
+			}
+			_ = theirs.Close()
+			if n := <-sent; n > 2*large {
+				t.Errorf("%d octets were sent: TCP needs no retransmissions", n)
+			}
+		})
+	})
 	t.Run("no TCP there", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := setup(t, func() (net.Conn, error) { return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED} })

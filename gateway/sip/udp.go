@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"syscall"
 	"time"
 
@@ -19,12 +18,21 @@ const (
 	socketBuffer = 8 << 20  // asked of the kernel, which may give less
 )
 
-// batchConn is a UDP socket that takes and sends many datagrams at once: ipv4.PacketConn, which serves IPv6 sockets as well.
+// batchConn is a UDP socket that takes and sends many datagrams at once, as ipv4.PacketConn does, which serves IPv6 as well.
 type batchConn interface {
 	ReadBatch(ms []ipv4.Message, flags int) (int, error)
 	WriteBatch(ms []ipv4.Message, flags int) (int, error)
 	LocalAddr() net.Addr
 	Close() error
+	// readRefusal takes one ICMP error, if there is one: the piece of our datagram that it quotes, and whether it says that
+	// nobody took it. It never waits.
+	readRefusal(b []byte) (n int, unreachable, ok bool)
+}
+
+// udpConn is a batchConn of the kernel.
+type udpConn struct {
+	*ipv4.PacketConn
+	raw syscall.RawConn
 }
 
 // udpSocket is one listener. One goroutine reads it, one writes.
@@ -34,11 +42,9 @@ type udpSocket struct {
 	local   netip.AddrPort
 	out     chan *packet
 	closing chan struct{} // what is queued leaves, then it is closed
-
-	errors sync.Mutex // guards the reading of the kernel's error queue
 }
 
-func listenUDP(address string) (*ipv4.PacketConn, error) {
+func listenUDP(address string) (*udpConn, error) {
 	network := "udp"
 	if ap, err := netip.ParseAddrPort(address); err == nil && ap.Addr().Is4() {
 		network = "udp4"
@@ -54,11 +60,15 @@ func listenUDP(address string) (*ipv4.PacketConn, error) {
 	// The kernel caps both at its own limits; a smaller buffer works, only worse.
 	_ = conn.SetReadBuffer(socketBuffer)
 	_ = conn.SetWriteBuffer(socketBuffer)
-	if err := tellRefusals(conn); err != nil {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		err = tellRefusals(raw)
+	}
+	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("cannot ask for ICMP errors: %w", err)
 	}
-	return ipv4.NewPacketConn(conn), nil
+	return &udpConn{ipv4.NewPacketConn(conn), raw}, nil
 }
 
 func newUDPSocket(e *Endpoint, conn batchConn) *udpSocket {
@@ -153,27 +163,40 @@ func (s *udpSocket) write() {
 }
 
 func (s *udpSocket) flush(batch []*packet, ms []ipv4.Message) {
-	for sent, again := 0, false; sent < len(ms); {
+	for sent, tries := 0, 0; sent < len(ms); {
 		n, err := s.conn.WriteBatch(ms[sent:], 0)
 		switch {
 		case err == nil && n > 0:
-			sent, again = sent+n, false
-		case errors.Is(err, syscall.ECONNREFUSED) && !again:
-			// The error of an earlier datagram; this one was not tried.
-			s.readRefusals()
-			again = true
+			sent, tries = sent+n, 0
+		case tries < 64 && s.readRefusals():
+			tries++ // the error was that of an earlier datagram; this one was not tried
 		default:
 			s.e.count.dropped.Add(1)
 			if batch[sent].branch != 0 {
 				s.e.unsent(batch[sent].branch, err)
 			}
-			sent, again = sent+1, false
+			sent, tries = sent+1, 0
 		}
 	}
 	for i, p := range batch {
 		ms[i].Buffers[0], ms[i].Addr = nil, nil
 		p.free()
 	}
+}
+
+// readRefusals takes the ICMP errors that came and tells the client transactions that they name. It is false if there was none.
+func (s *udpSocket) readRefusals() bool {
+	var b [2048]byte
+	for i := range 1024 {
+		n, unreachable, ok := s.conn.readRefusal(b[:])
+		if !ok {
+			return i > 0
+		}
+		if unreachable {
+			s.e.unreachable(b[:n])
+		}
+	}
+	return true
 }
 
 func (s *udpSocket) name() string { return "udp:" + s.local.String() }
