@@ -15,6 +15,7 @@ import (
 
 const (
 	maxDatagram = 1300 // octets of a request by UDP where the path's MTU is not known (RFC 3261, 18.1.1)
+	usualHead   = 576  // octets of a request's head, about, so that its buffer seldom grows
 	dialTime    = 5 * time.Second
 )
 
@@ -52,7 +53,10 @@ func (e *Endpoint) Send(m *sms.Message, done func(sms.Outcome)) {
 		refuse(sms.Temporary, sms.CauseQueueFull, fmt.Sprintf("%d messages to SIP wait for an answer", e.cfg.MaxPending))
 		return
 	}
-	e.try(&outgoing{m: m, done: done, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()}})
+	e.try(&outgoing{
+		m: m, done: done, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()},
+		request: make([]byte, 0, usualHead+len(m.Text)),
+	})
 }
 
 // try makes the next attempt: the next address of the next hop, else the next hop. Where none is left the message has failed.
