@@ -120,12 +120,8 @@ func (c *connected) get(ctx context.Context) (*jsonrpc2.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.conn = newConn(stream, ignore{})
+	c.conn = jsonrpc2.NewConn(context.Background(), stream, ignore{}, jsonrpc2.SetLogger(log.New(io.Discard, "", 0)))
 	return c.conn, nil
-}
-
-func newConn(stream jsonrpc2.ObjectStream, h jsonrpc2.Handler) *jsonrpc2.Conn {
-	return jsonrpc2.NewConn(context.Background(), stream, h, jsonrpc2.SetLogger(log.New(io.Discard, "", 0)))
 }
 
 // ignore takes no requests: a gateway has none.
@@ -138,12 +134,8 @@ func (c *connected) call(ctx context.Context, method string, params any) (json.R
 	if err != nil {
 		return nil, err
 	}
-	return call(ctx, conn, method, params)
-}
-
-func call(ctx context.Context, conn *jsonrpc2.Conn, method string, params any) (json.RawMessage, error) {
 	var result json.RawMessage
-	err := conn.Call(ctx, method, params, &result)
+	err = conn.Call(ctx, method, params, &result)
 	if refusal := new(jsonrpc2.Error); errors.As(err, &refusal) {
 		e := &mi.Error{Code: int(refusal.Code), Message: refusal.Message}
 		if refusal.Data != nil {

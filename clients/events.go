@@ -1,7 +1,9 @@
 package clients
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"math"
@@ -122,11 +124,10 @@ func (s webStream) next() (events.Notification, error) {
 
 func (s webStream) close() { _ = s.ws.Close() }
 
-// rpcStream is a subscription on a Unix socket's connection of its own.
-type rpcStream struct {
-	conn  *jsonrpc2.Conn
-	in    chan *jsonrpc2.Request
-	early []*jsonrpc2.Request // came before the answer to the subscription
+// socketStream is a subscription on a Unix socket's connection of its own.
+type socketStream struct {
+	stream jsonrpc2.ObjectStream
+	early  []json.RawMessage // came before the answer to the subscription
 }
 
 func (path unixDialer) events(ctx context.Context, filter string, after *uint64) (eventStream, error) {
@@ -134,59 +135,53 @@ func (path unixDialer) events(ctx context.Context, filter string, after *uint64)
 	if err != nil {
 		return nil, err
 	}
-	s := &rpcStream{in: make(chan *jsonrpc2.Request)}
-	s.conn = newConn(stream, s)
+	defer context.AfterFunc(ctx, func() { _ = stream.Close() })()
+	s := &socketStream{stream: stream}
+	if err := s.subscribe(filter, after); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *socketStream) subscribe(filter string, after *uint64) error {
 	forever := uint32(math.MaxUint32)
-	if filter == "" {
-		filter = "*"
+	params := mi.EventSubscribeParams{Event: cmp.Or(filter, "*"), Expire: &forever, After: after}
+	if err := s.stream.WriteObject(request{"2.0", 1, mi.EventSubscribe.Name, params}); err != nil {
+		return err
 	}
-	params := mi.EventSubscribeParams{Event: filter, Expire: &forever, After: after}
-	answered := make(chan error, 1)
-	go func() {
-		_, err := call(ctx, s.conn, mi.EventSubscribe.Name, params)
-		answered <- err
-	}()
 	for {
-		select {
-		case r := <-s.in:
-			s.early = append(s.early, r)
-		case err := <-answered:
-			if err != nil {
-				s.close()
-				return nil, err
-			}
-			return s, nil
+		var object json.RawMessage
+		if err := s.stream.ReadObject(&object); err != nil {
+			return err
 		}
+		var answer struct {
+			ID    json.RawMessage
+			Error *mi.Error
+		}
+		switch err := json.Unmarshal(object, &answer); {
+		case err != nil:
+			return err
+		case answer.Error != nil:
+			return answer.Error
+		case answer.ID != nil:
+			return nil
+		}
+		s.early = append(s.early, object)
 	}
 }
 
-// Handle takes a notification. It is called by the connection's reader, which waits with it for next.
-func (s *rpcStream) Handle(ctx context.Context, conn *jsonrpc2.Conn, r *jsonrpc2.Request) {
-	select {
-	case s.in <- r:
-	case <-conn.DisconnectNotify():
-	}
-}
-
-func (s *rpcStream) next() (events.Notification, error) {
+func (s *socketStream) next() (events.Notification, error) {
 	if len(s.early) > 0 {
-		r := s.early[0]
+		object := s.early[0]
 		s.early = s.early[1:]
-		return decode(r)
+		return events.Parse(object)
 	}
-	select {
-	case r := <-s.in:
-		return decode(r)
-	case <-s.conn.DisconnectNotify():
-		return events.Notification{}, jsonrpc2.ErrClosed
+	var object json.RawMessage
+	if err := s.stream.ReadObject(&object); err != nil {
+		return events.Notification{}, err
 	}
+	return events.Parse(object)
 }
 
-func decode(r *jsonrpc2.Request) (events.Notification, error) {
-	if r.Params == nil {
-		return events.Notification{}, events.ErrNotification
-	}
-	return events.Decode(r.Method, *r.Params)
-}
-
-func (s *rpcStream) close() { _ = s.conn.Close() }
+func (s *socketStream) close() { _ = s.stream.Close() }

@@ -15,6 +15,14 @@ import (
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
+// request is a call on the wire.
+type request struct {
+	Version string `json:"jsonrpc"`
+	ID      int    `json:"id"`
+	Method  string `json:"method"`
+	Params  any    `json:"params"`
+}
+
 // poster calls by HTTP POST.
 type poster struct {
 	url    string
@@ -23,22 +31,17 @@ type poster struct {
 }
 
 func (p *poster) call(ctx context.Context, method string, params any) (json.RawMessage, error) {
-	body, err := json.Marshal(struct {
-		Version string `json:"jsonrpc"`
-		ID      int    `json:"id"`
-		Method  string `json:"method"`
-		Params  any    `json:"params"`
-	}{"2.0", 1, method, params})
+	body, err := json.Marshal(request{"2.0", 1, method, params})
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header = p.header.Clone()
-	request.Header.Set("Content-Type", "application/json")
-	response, err := p.client.Do(request)
+	post.Header = p.header.Clone()
+	post.Header.Set("Content-Type", "application/json")
+	response, err := p.client.Do(post)
 	if err != nil {
 		return nil, err
 	}

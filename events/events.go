@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -207,6 +208,12 @@ const (
 	maxRaisedParams = 64 << 10
 )
 
+// What NewRaised's errors are.
+var (
+	ErrRaisedName   = errors.New("bad name of an event")
+	ErrRaisedParams = errors.New("bad parameters of an event")
+)
+
 // NewRaised makes an event of a name (E_ and capitals, digits or '_'; none of the declared) and of parameters: a JSON object,
 // or an array, which goes out as parameter `params`, or nothing.
 func NewRaised(name string, params json.RawMessage) (Raised, error) {
@@ -214,7 +221,7 @@ func NewRaised(name string, params json.RawMessage) (Raised, error) {
 		return Raised{}, err
 	}
 	if len(params) > maxRaisedParams {
-		return Raised{}, fmt.Errorf("the parameters of an event may have %d octets, these have %d", maxRaisedParams, len(params))
+		return Raised{}, fmt.Errorf("%w: they have %d octets, the most is %d", ErrRaisedParams, len(params), maxRaisedParams)
 	}
 	params = bytes.TrimSpace(params)
 	switch {
@@ -224,12 +231,12 @@ func NewRaised(name string, params json.RawMessage) (Raised, error) {
 		return Raised{name: name, params: fmt.Appendf(nil, `{"params":%s}`, params)}, nil
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(params, &fields); err != nil {
-		return Raised{}, fmt.Errorf("the parameters of an event are a JSON object or array: %w", err)
+	if json.Unmarshal(params, &fields) != nil {
+		return Raised{}, fmt.Errorf("%w: want a JSON object or array", ErrRaisedParams)
 	}
 	for _, own := range []string{"seq", "time", "node"} {
 		if _, taken := fields[own]; taken {
-			return Raised{}, fmt.Errorf("an event's %q is given by the gateway: choose another name", own)
+			return Raised{}, fmt.Errorf("%w: %q is given by the gateway: choose another name", ErrRaisedParams, own)
 		}
 	}
 	compact, err := json.Marshal(fields) // each name once
@@ -238,7 +245,7 @@ func NewRaised(name string, params json.RawMessage) (Raised, error) {
 
 func checkRaisedName(name string) error {
 	if _, ours := Lookup(name); ours {
-		return fmt.Errorf("%s is the gateway's own event: choose another name", name)
+		return fmt.Errorf("%w: %s is the gateway's own: choose another", ErrRaisedName, name)
 	}
 	rest, ok := strings.CutPrefix(name, "E_")
 	for i := range len(rest) {
@@ -246,7 +253,7 @@ func checkRaisedName(name string) error {
 		ok = ok && (c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_')
 	}
 	if !ok || rest == "" || len(name) > maxRaisedName {
-		return fmt.Errorf("%q is no name of an event: want E_ and capitals, digits or '_', %d at most", name, maxRaisedName)
+		return fmt.Errorf("%w: %.80q: want E_ and capitals, digits or '_', %d at most", ErrRaisedName, name, maxRaisedName)
 	}
 	return nil
 }

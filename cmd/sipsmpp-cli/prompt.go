@@ -75,7 +75,7 @@ func (s *session) interactive(ctx context.Context, f *os.File, errout io.Writer)
 		if err != nil {
 			return err
 		}
-		if width, height, err := term.GetSize(fd); err == nil {
+		if width, height, err := term.GetSize(fd); err == nil && width > 0 {
 			_ = terminal.SetSize(width, height) // it only affects how long lines wrap
 		}
 		line, err := terminal.ReadLine()

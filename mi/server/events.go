@@ -88,6 +88,9 @@ func (s *Server) subscribersList(_ context.Context, p mi.SubscribersListParams) 
 
 func (s *Server) raiseEvent(_ context.Context, p mi.RaiseEventParams) (string, error) {
 	e, err := events.NewRaised(p.Event, p.Params)
+	if errors.Is(err, events.ErrRaisedParams) {
+		return "", badValue("params", err.Error())
+	}
 	if err != nil {
 		return "", badValue("event", err.Error())
 	}

@@ -216,7 +216,7 @@ func (s *Server) resetStatistics(_ context.Context, p mi.StatisticsParams) (stri
 	return mi.OK, nil
 }
 
-// statusCode is the code of an error of the core.
+// coreError gives an error of the core its code.
 func coreError(err error) error {
 	for _, known := range coreErrors {
 		if errors.Is(err, known.err) {

@@ -125,6 +125,8 @@ func TestBadValues(t *testing.T) {
 		{"event_subscribe", `["E_*","udp:127.0.0.1:9",60,5]`, "after"},
 		{"raise_event", `["E_SMPP_BIND_UP"]`, "event"},
 		{"raise_event", `["mine"]`, "event"},
+		{"raise_event", `["E_MINE","text"]`, "params"},
+		{"raise_event", `["E_MINE",{"seq":1}]`, "params"},
 		{"reset_statistics", `["smpp:"]`, "statistics"},
 	} {
 		var e struct {

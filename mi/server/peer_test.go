@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -331,6 +333,34 @@ func TestClosePeer(t *testing.T) {
 			t.Error("the connection goes on")
 		}
 		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A client that reads nothing is dropped, and nobody else waits for it.
+func TestStalledPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core := newFakeCore()
+		s := New(core, Options{})
+		ours, theirs := net.Pipe()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.serve(newSocketLink(ours), "unix")
+		}()
+		began := time.Now()
+		socketLine{Conn: theirs}.send(t, versionCall)
+		synctest.Wait() // its answer is being written
+		if got := s.call(t, versionCall); got != versionAnswer || time.Since(began) > 0 {
+			t.Errorf("somebody else: %s after %v", got, time.Since(began))
+		}
+		<-ended
+		if d := time.Since(began); d < 10*time.Second || d > 11*time.Second {
+			t.Errorf("dropped after %v", d)
+		}
+		_ = theirs.Close()
+		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
