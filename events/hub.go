@@ -123,6 +123,7 @@ type Subscription struct {
 	matches map[string]bool // filter's answers
 	next    uint64          // the number that it reads next
 	anew    bool            // it was to resume beyond the last event: say that the sequence began anew
+	last    *uint64         // the last event to give, once the context has ended
 	batch   []Entry
 	slots   []slot
 }
@@ -154,10 +155,17 @@ func (h *Hub) Subscribe(filter Filter, start Start) *Subscription {
 }
 
 // Next waits until there are events for this subscription and gives all that gathered, up to a bound. The slice is valid until
-// the next call. The error is the context's.
+// the next call. Once the context has ended it gives what was published until then, and then the context's error: so the last
+// events of a gateway that goes down still go out.
 func (s *Subscription) Next(ctx context.Context) ([]Entry, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		if s.last == nil {
+			last := s.hub.Seq()
+			s.last = &last
+		}
+		if s.next > *s.last {
+			return nil, err
+		}
 	}
 	s.batch = s.batch[:0]
 	for len(s.batch) <= maxBatch-readStep {
@@ -171,7 +179,7 @@ func (s *Subscription) Next(ctx context.Context) ([]Entry, error) {
 		select {
 		case <-wait:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return s.Next(ctx)
 		}
 	}
 	s.encode()

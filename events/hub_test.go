@@ -149,6 +149,35 @@ func TestFilteredSubscriptionWaits(t *testing.T) {
 	})
 }
 
+// What was published before the context ended still comes, and nothing after it.
+func TestEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := NewHub("gw", 1000)
+		s := hub.Subscribe(mustFilter(t, "E_MESSAGE_*"), Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 300 {
+			hub.Publish(deferred(i))
+		}
+		cancel()
+		got := 0
+		for {
+			batch, err := s.Next(ctx)
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				break
+			}
+			got += len(batch)
+			hub.Publish(Reloaded{})
+			hub.Publish(deferred(0)) // one that never ends
+		}
+		if got < 300 || got > 310 {
+			t.Errorf("got %d events", got)
+		}
+	})
+}
+
 // A thousand subscribers are woken together, and the first event after a silence at once.
 func TestThousandSubscribers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -15,6 +16,7 @@ import (
 const (
 	writeTimeout = 10 * time.Second // a peer that takes nothing for this long is dropped
 	pingInterval = 30 * time.Second
+	endTimeout   = time.Second                   // the same, once the connection is to end
 	silence      = pingInterval + 2*writeTimeout // without a pong the peer is gone
 	// corkSize bounds what is gathered before it is written.
 	corkSize = 64 << 10
@@ -27,6 +29,7 @@ type Conn struct {
 	cork *cork
 
 	writing sync.Mutex
+	ending  atomic.Bool // End was called
 	pinging sync.Mutex
 	ping    *time.Timer // nil once closed
 }
@@ -81,6 +84,9 @@ func (c *Conn) Write(messages ...[]byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	deadline := time.Now().Add(writeTimeout)
+	if c.ending.Load() {
+		deadline = time.Now().Add(endTimeout)
+	}
 	if err := c.ws.SetWriteDeadline(deadline); err != nil {
 		return err
 	}
@@ -96,6 +102,12 @@ func (c *Conn) Write(messages ...[]byte) error {
 	return c.cork.release()
 }
 
+// End says that the connection will be closed soon: a peer that takes nothing is not waited for any more.
+func (c *Conn) End() {
+	c.ending.Store(true)
+	_ = c.cork.Conn.SetWriteDeadline(time.Now().Add(endTimeout)) // fails only once it is closed
+}
+
 // Close tells the peer why, as far as it listens, and closes the connection. It may be called by any goroutine, and twice.
 func (c *Conn) Close(code int, reason string) {
 	c.pinging.Lock()
@@ -104,10 +116,8 @@ func (c *Conn) Close(code int, reason string) {
 		c.ping = nil
 	}
 	c.pinging.Unlock()
-	// A writer may wait for a peer that takes nothing: it must not hold this up.
-	deadline := time.Now().Add(time.Second)
-	_ = c.cork.Conn.SetWriteDeadline(deadline)
-	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), deadline)
+	c.End() // a writer that waits for the peer must not hold this up
+	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(endTimeout))
 	_ = c.ws.Close()
 }
 

@@ -74,8 +74,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer h.mu.Unlock()
 		delete(h.subscribers, conn)
 	}()
-	// Also where it takes nothing and a write waits for it.
-	defer context.AfterFunc(h.ctx, func() { conn.Close(websocket.CloseGoingAway, goingDown) })()
+	defer context.AfterFunc(h.ctx, conn.End)()
 
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
@@ -91,13 +90,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.log.Debug("a subscriber was dropped", "subscriber", r.RemoteAddr, "error", err)
 	}
 	if h.ctx.Err() != nil {
-		conn.Close(websocket.CloseGoingAway, goingDown)
+		conn.Close(websocket.CloseGoingAway, "the gateway is going down")
 		return
 	}
 	conn.Close(websocket.CloseNormalClosure, "")
 }
-
-const goingDown = "the gateway is going down"
 
 func (h *Handler) enter() bool {
 	h.mu.Lock()
@@ -167,7 +164,7 @@ func (h *Handler) Subscribers() []Subscriber {
 	return list
 }
 
-// Close ends every stream and waits for it.
+// Close ends every stream, after the events that were published before it, and waits for it.
 func (h *Handler) Close() {
 	h.mu.Lock()
 	h.stop()

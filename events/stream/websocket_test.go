@@ -113,8 +113,12 @@ func TestBadRequests(t *testing.T) {
 func TestCloseEndsStreams(t *testing.T) {
 	hub := events.NewHub("gw", 10)
 	h, address := serve(t, hub)
-	conn := dial(t, address, "")
+	conn := dial(t, address, "after=0") // which is served: its subscription is older than the event
+	hub.Publish(events.Reloaded{})
 	h.Close()
+	if n := read(t, conn); n.Seq != 1 {
+		t.Errorf("the last event: %+v", n)
+	}
 	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
 		t.Errorf("got %v", err)
 	}
