@@ -115,7 +115,8 @@ func (s *Server) serve(l link, name string) {
 		s.dispatcher.dispatch(p.ctx, body, func(a answer) { p.answers <- a })
 	}
 	p.close()
-	p.mu.Lock() // who subscribes now sees that it is closed, who did is waited for
+	p.mu.Lock()
+	//lint:ignore SA2001 a barrier: who subscribes from here on sees that it is closed, who did before is waited for
 	p.mu.Unlock()
 	p.wait.Wait()
 }
@@ -188,8 +189,8 @@ func (p *peer) subscribe(hub *events.Hub, filter events.Filter, start events.Sta
 	p.subscriptions[name] = s
 	cursor := hub.Subscribe(filter, start)
 	p.wait.Go(func() {
-		err := stream.Copy(ctx, cursor, p.link.Write)
-		if ctx.Err() == nil && err != nil {
+		_ = stream.Copy(ctx, cursor, p.link.Write) // the subscription or the connection ended
+		if ctx.Err() == nil {
 			p.close()
 		}
 		cancel()
