@@ -56,8 +56,16 @@ type Reloaded struct {
 // Throttled says that a connection pauses, because its peer said that we send too fast.
 type Throttled struct {
 	Connection    string `json:"connection"`
-	CommandStatus uint32 `json:"command_status"` // SMPP 3.4, 5.1.3
-	Until         Time   `json:"until,omitzero"`
+	CommandStatus uint32 `json:"command_status"` // SMPP 3.4, 5.1.3; 0 where a congestion_state said it
+	Until         Time   `json:"until,omitzero"` // nothing goes out before
+	// CongestionState is what the peer says of itself: 90 and more is too much (SMPP 5.0, 4.8.4.18).
+	CongestionState uint32  `json:"congestion_state,omitempty"`
+	Throughput      float64 `json:"throughput,omitempty"` // segments per second, for now
+}
+
+// Unthrottled says that a connection that was throttled is as fast again as its row lets it be.
+type Unthrottled struct {
+	Connection string `json:"connection"`
 }
 
 // MessageReceived says that a message came in. It has either Text or Data.
@@ -139,6 +147,7 @@ func (BindUp) Name() string           { return "E_SMPP_BIND_UP" }
 func (BindDown) Name() string         { return "E_SMPP_BIND_DOWN" }
 func (Reloaded) Name() string         { return "E_SMPP_RELOADED" }
 func (Throttled) Name() string        { return "E_SMPP_THROTTLED" }
+func (Unthrottled) Name() string      { return "E_SMPP_UNTHROTTLED" }
 func (MessageReceived) Name() string  { return "E_MESSAGE_RECEIVED" }
 func (MessageSent) Name() string      { return "E_MESSAGE_SENT" }
 func (MessageDeferred) Name() string  { return "E_MESSAGE_DEFERRED" }
@@ -174,6 +183,7 @@ var declarations = []Declaration{
 	declare[BindDown]("a bind is no longer bound"),
 	declare[Reloaded]("smpp_reload changed the connections"),
 	declare[Throttled]("a connection pauses: its peer said that we send too fast"),
+	declare[Unthrottled]("a connection that was throttled is as fast again as its row lets it be"),
 	declare[MessageReceived]("a message came in"),
 	declare[MessageSent]("the next hop accepted a message"),
 	declare[MessageDeferred]("a message waits for its next attempt"),

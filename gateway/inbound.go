@@ -52,8 +52,16 @@ func (h fromSMPP) BindDown(b smpp.BindStatus, reason string, inFlight int) {
 }
 
 // Throttled tells the world.
-func (h fromSMPP) Throttled(connection string, status wire.Status, until time.Time) {
-	h.g.hub.Publish(events.Throttled{Connection: connection, CommandStatus: uint32(status), Until: events.Time(until)})
+func (h fromSMPP) Throttled(t smpp.Throttle) {
+	h.g.hub.Publish(events.Throttled{
+		Connection: t.Connection, CommandStatus: uint32(t.Status), CongestionState: t.Congestion, Until: events.Time(t.Until),
+		Throughput: t.Throughput,
+	})
+}
+
+// Unthrottled tells the world.
+func (h fromSMPP) Unthrottled(connection string) {
+	h.g.hub.Publish(events.Unthrottled{Connection: connection})
 }
 
 // owner puts a leg's name in the parameter that is its own.

@@ -7,8 +7,8 @@ var (
 	SMPPList    = declare[SMPPListParams, SMPPListResult]("smpp_list", "lists the SMPP connections with their binds, and the accounts that are bound")
 	SMPPReload  = declare[None, SMPPReloadResult]("smpp_reload", "reads table smpp again and applies what changed; with a bad row nothing changes")
 	SMPPEnable  = declare[NameParams, string]("smpp_enable", "lets a connection bind that was disabled")
-	SMPPDisable = declare[NameParams, string]("smpp_disable", "unbinds a connection and keeps it so until smpp_enable or a restart")
-	SMPPRebind  = declare[NameParams, string]("smpp_rebind", "unbinds a connection and binds it again at once")
+	SMPPDisable = declare[NameParams, string]("smpp_disable", "unbinds a connection until smpp_enable, a change of its row or a restart")
+	SMPPRebind  = declare[NameParams, string]("smpp_rebind", "unbinds a connection once what is in flight is answered, and binds it again at once")
 
 	MessageSend = declare[MessageSendParams, MessageSendResult]("message_send", "sends a message and answers when the next hop took it")
 	MessageShow = declare[MessageShowParams, Message]("message_show", "tells what is recorded of a message: its attempts, its segments, its report")
@@ -63,6 +63,8 @@ type Connection struct {
 	Binds          []Bind `json:"binds"`
 	Queued         int    `json:"queued"` // messages that wait for a window slot
 	ThrottledUntil Time   `json:"throttled_until,omitzero"`
+	// ThrottledTo is the segments per second that it is slowed down to, because its peer said that we send too fast.
+	ThrottledTo float64 `json:"throttled_to,omitzero"`
 	Counters
 }
 

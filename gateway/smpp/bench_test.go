@@ -154,4 +154,5 @@ func (discard) Message(_ *sms.Message, answer func(wire.Status))           { ans
 func (discard) Receipt(_ sms.Leg, _ sms.Receipt, answer func(wire.Status)) { answer(wire.StatusOK) }
 func (discard) BindUp(BindStatus)                                          {}
 func (discard) BindDown(_ BindStatus, _ string, _ int)                     {}
-func (discard) Throttled(_ string, _ wire.Status, _ time.Time)             {}
+func (discard) Throttled(Throttle)                                         {}
+func (discard) Unthrottled(string)                                         {}

@@ -154,14 +154,18 @@ func (b *bind) dial() (net.Conn, error) {
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(b.ctx, dialTimeout)
 	defer cancel()
+	if !c.cfg.TLS {
+		return c.all.dial(ctx, "tcp", c.cfg.Peer())
+	}
+	config, err := c.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
 	conn, err := c.all.dial(ctx, "tcp", c.cfg.Peer())
 	if err != nil {
 		return nil, err
 	}
-	if !c.cfg.TLS {
-		return conn, nil
-	}
-	secure := tls.Client(conn, &tls.Config{ServerName: c.cfg.Host, RootCAs: c.all.roots})
+	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("tls: %w", err)

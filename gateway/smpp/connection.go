@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"sipsmpp/gateway/sms"
 )
 
@@ -22,9 +20,9 @@ type connection struct {
 	all      *Connections
 	counters *counters
 	log      *slog.Logger
-	refs     atomic.Uint32 // concatenation references
-	limiter  *rate.Limiter // throughput; nil: unlimited
-	gone     chan struct{} // closed when it was retired and its last bind has ended
+	refs     atomic.Uint32           // concatenation references
+	statuses map[uint32]sms.Severity // that the row moves to another class
+	gone     chan struct{}           // closed when it was retired and its last bind has ended
 
 	mu      sync.Mutex
 	binds   []*bind
@@ -40,6 +38,7 @@ type connection struct {
 	establishing int
 	pausedUntil  time.Time
 	pauses       int
+	pace         pace
 	timer        *time.Timer
 	timerAt      time.Time
 }
@@ -51,10 +50,7 @@ func newConnection(all *Connections, row sms.ConnectionConfig, enabled bool, cou
 		log: all.log.With("connection", row.Name), gone: make(chan struct{}),
 	}
 	c.refs.Store(rand.Uint32())
-	if c.cfg.Throughput > 0 {
-		// The burst is what 20 ms bring: enough for the timer's grain, too little for a peer that counts by the second.
-		c.limiter = rate.NewLimiter(rate.Limit(c.cfg.Throughput), max(1, c.cfg.Throughput/50))
-	}
+	c.statuses, c.pace = c.cfg.Statuses.Map(), newPace(c.cfg.Throughput)
 	if enabled {
 		for range c.cfg.Binds {
 			c.binds = append(c.binds, newBind(c, bindID()))
@@ -263,7 +259,7 @@ func (c *connection) abandoned(b *bind, left []answer, cause error) (was BindSta
 		}
 	}
 	for i := range left {
-		c.count(&left[i])
+		c.classify(&left[i])
 		s := left[i].message
 		s.record(&left[i])
 		if s.over() {
@@ -297,8 +293,9 @@ func (c *connection) status() ConnectionStatus {
 		Queued: c.queue.len(), Counters: c.counters.load(),
 	}
 	if time.Now().Before(c.pausedUntil) {
-		s.ThrottledTo = c.pausedUntil
+		s.ThrottledUntil = c.pausedUntil
 	}
+	s.ThrottledTo = c.pace.slowed
 	bound := 0
 	for _, b := range c.binds {
 		s.Binds = append(s.Binds, b.status())

@@ -30,8 +30,10 @@ type Handler interface {
 	// BindUp and BindDown frame the life of a bound session. inFlight counts the segments that had no answer.
 	BindUp(b BindStatus)
 	BindDown(b BindStatus, reason string, inFlight int)
-	// Throttled tells that a peer refused with status because we send too much, and that its connection pauses until then.
-	Throttled(connection string, status wire.Status, until time.Time)
+	// Throttled tells that a connection is slowed down because its peer asks for that.
+	Throttled(t Throttle)
+	// Unthrottled tells that it is as free again as its row says.
+	Unthrottled(connection string)
 }
 
 // ErrUnknownConnection is for a name that no row of table smpp has.

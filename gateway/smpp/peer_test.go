@@ -205,7 +205,8 @@ type recorder struct {
 	ups       []BindStatus
 	downs     []string
 	inFlight  []int
-	throttles []time.Time
+	throttles []Throttle
+	freed     []time.Time
 }
 
 func (r *recorder) Message(m *sms.Message, answer func(wire.Status)) {
@@ -243,10 +244,16 @@ func (r *recorder) BindDown(_ BindStatus, reason string, inFlight int) {
 	r.inFlight = append(r.inFlight, inFlight)
 }
 
-func (r *recorder) Throttled(_ string, _ wire.Status, until time.Time) {
+func (r *recorder) Throttled(t Throttle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.throttles = append(r.throttles, until)
+	r.throttles = append(r.throttles, t)
+}
+
+func (r *recorder) Unthrottled(string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.freed = append(r.freed, time.Now())
 }
 
 // outcomes takes the outcomes of messages, each once.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 )
 
@@ -36,7 +35,7 @@ func (c *connection) pump(now time.Time, ended []*submission) []*submission {
 				continue
 			}
 		}
-		if wait := c.reserve(now); wait > 0 {
+		if wait := c.pace.reserve(now); wait > 0 {
 			c.wakeAt(now.Add(wait))
 			break
 		}
@@ -58,6 +57,7 @@ func (c *connection) pump(now time.Time, ended []*submission) []*submission {
 			}
 			continue
 		}
+		c.pace.count(now)
 		s.open++
 		if s.next++; s.next < len(s.encoded.Parts) {
 			b.current = s // all segments of a message go by one bind, in order
@@ -102,19 +102,6 @@ func (c *connection) pick() *bind {
 	return best
 }
 
-// reserve takes a segment from the throughput, or says how long to wait for one.
-func (c *connection) reserve(now time.Time) time.Duration {
-	if c.limiter == nil {
-		return 0
-	}
-	r := c.limiter.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
-	if wait > 0 {
-		r.CancelAt(now)
-	}
-	return wait
-}
-
 // wakeAt makes tick run at the given time, or before. The lock is held.
 func (c *connection) wakeAt(at time.Time) {
 	if !c.timerAt.IsZero() && !at.Before(c.timerAt) {
@@ -142,18 +129,14 @@ func (c *connection) answered(b *bind, answers []answer) {
 	now := time.Now()
 	var room [32]*submission
 	ended := room[:0]
-	var throttled wire.Status
+	var throttle Throttle
+	freed := false
 	c.mu.Lock()
 	for i := range answers {
 		a := &answers[i]
-		c.count(a)
-		if a.fate == sms.Accepted && c.pauses > 0 && !now.Before(c.pausedUntil) {
-			c.pauses = 0
-		}
-		if a.fate == sms.Refused && severity(a.status) == sms.Throttled && !now.Before(c.pausedUntil) {
-			c.pausedUntil = now.Add(min(firstPause<<min(c.pauses, 16), lastPause))
-			c.pauses++
-			throttled = a.status
+		c.classify(a)
+		if c.heed(a, now, &throttle) {
+			freed = true
 		}
 		s := a.message
 		s.record(a)
@@ -164,7 +147,6 @@ func (c *connection) answered(b *bind, answers []answer) {
 			ended = append(ended, s)
 		}
 	}
-	until := c.pausedUntil
 	ended = c.pump(now, ended)
 	drained := b.draining && b.current == nil
 	c.mu.Unlock()
@@ -173,20 +155,61 @@ func (c *connection) answered(b *bind, answers []answer) {
 	if drained {
 		b.settle()
 	}
-	if throttled != wire.StatusOK {
-		c.log.Warn("the peer throttles us", "status", throttled, "until", until)
-		c.all.handler.Throttled(c.row.Name, throttled, until)
+	if throttle.Connection != "" {
+		c.log.Warn("the peer throttles us", "status", throttle.Status, "congestion_state", throttle.Congestion,
+			"until", throttle.Until, "throughput", throttle.Throughput)
+		c.all.handler.Throttled(throttle)
+	}
+	if freed {
+		c.log.Info("the peer throttles us no longer")
+		c.all.handler.Unthrottled(c.row.Name)
 	}
 }
 
-// count counts what became of one segment.
-func (c *connection) count(a *answer) {
+// heed slows the connection down, or lets it be faster, as one answer asks. throttle is filled in where it got slower; free says
+// that it is as free again as the row says. The lock is held.
+func (c *connection) heed(a *answer, now time.Time, throttle *Throttle) (free bool) {
+	paused := now.Before(c.pausedUntil)
+	switch {
+	case a.fate == sms.Refused && a.severity == sms.Throttled:
+		if paused { // of the burst that the pause is for
+			return false
+		}
+		c.pausedUntil = now.Add(min(firstPause<<min(c.pauses, 16), lastPause))
+		c.pauses++
+		c.pace.slow(now, 0.5)
+		*throttle = Throttle{Status: a.status, Until: c.pausedUntil}
+	case paused:
+		return false
+	case a.congested:
+		var slower bool
+		if slower, free = c.pace.congestion(now, a.congestion); !slower {
+			break
+		}
+		*throttle = Throttle{Congestion: a.congestion}
+	case a.fate == sms.Accepted:
+		free = c.pace.raise(now)
+	}
+	if a.fate == sms.Accepted {
+		c.pauses = 0
+	}
+	if throttle.Throughput == 0 && (throttle.Status != 0 || throttle.Congestion != 0) {
+		throttle.Connection, throttle.Throughput = c.row.Name, c.pace.slowed
+	}
+	return free
+}
+
+// classify sets how bad a refusal is to this connection, and counts what became of the segment.
+func (c *connection) classify(a *answer) {
+	if a.fate == sms.Refused {
+		a.severity = c.severity(a.status)
+	}
 	switch a.fate {
 	case sms.Accepted:
 		c.counters.sent.Add(1)
 	case sms.Refused:
 		c.counters.refused.Add(1)
-		if severity(a.status) == sms.Throttled {
+		if a.severity == sms.Throttled {
 			c.counters.throttled.Add(1)
 		}
 	case sms.Unknown:

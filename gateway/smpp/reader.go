@@ -141,12 +141,17 @@ func (s *session) response(h wire.Header, body []byte) {
 // segmentAnswered reads a submit_sm_resp or the nack in its place.
 func (s *session) segmentAnswered(r request, h wire.Header, body []byte) answer {
 	a := answer{message: r.message, segment: r.segment, fate: sms.Refused, status: h.Status}
+	err := s.resp.DecodeBody(body)
+	if state, told := s.resp.TLVs.Uint(wire.TagCongestionState); told && err == nil {
+		a.congestion, a.congested = state, true
+	}
 	if h.Status != wire.StatusOK {
-		return a // an error response may have no body, and nothing in it matters (SMPP 3.4, 4.4.2)
+		a.severity = severity(h.Status)
+		return a // an error response may have no body, and nothing else in it matters (SMPP 3.4, 4.4.2)
 	}
 	a.fate = sms.Accepted
 	// The peer has accepted it, so a body that does not parse changes nothing but that its SMSC id may be missing.
-	if err := s.resp.DecodeBody(body); err != nil {
+	if err != nil {
 		s.counters.malformed.Add(1)
 		s.log.Debug("a response with a bad body", "command", h.Command, "seq", h.Sequence, "error", err)
 	}

@@ -81,6 +81,10 @@ type answer struct {
 	status  wire.Status
 	id      string // SMSC id where it was accepted
 	reason  error  // why there is no answer
+	// congestion is the peer's congestion_state where congested says that it told one (SMPP 5.0, 4.8.4.18).
+	congestion uint32
+	congested  bool
+	severity   sms.Severity // of a refusal
 }
 
 // sessionConfig is what a session goes by.

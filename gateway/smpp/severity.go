@@ -5,7 +5,16 @@ import (
 	"sipsmpp/gateway/sms"
 )
 
-// severity says what a command_status other than ESME_ROK asks for next.
+// severity says what a command_status of the connection's peer, other than ESME_ROK, asks for next: what the row says, else what
+// it means to most.
+func (c *connection) severity(s wire.Status) sms.Severity {
+	if class, moved := c.statuses[uint32(s)]; moved {
+		return class
+	}
+	return severity(s)
+}
+
+// severity says what a command_status other than ESME_ROK asks for next where nobody knows better.
 //
 // What depends on the peer is decided for the message's sake, since one that is tried in vain costs less than one that is given
 // up too early: submit failed (0x45), delivery failure (0xFE), unknown error (0xFF) and the vendors' own (0x400 and up) are

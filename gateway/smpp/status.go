@@ -3,6 +3,7 @@ package smpp
 import (
 	"time"
 
+	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 )
 
@@ -55,8 +56,19 @@ type ConnectionStatus struct {
 	Fault       string // what is wrong with its row; empty unless State is invalid
 	Binds       []BindStatus
 	Queued      int // messages that wait for a window slot
-	ThrottledTo time.Time
+	// ThrottledUntil and ThrottledTo, in segments per second, are how it is slowed down because its peer asks for that.
+	ThrottledUntil time.Time
+	ThrottledTo    float64
 	Counters
+}
+
+// Throttle is what a connection does because its peer is asked for more than it takes.
+type Throttle struct {
+	Connection string
+	Status     wire.Status // of the refusal; 0 where a congestion_state said it
+	Congestion uint32      // that congestion_state
+	Until      time.Time   // nothing goes out before; zero where it goes on at once
+	Throughput float64     // segments per second from then on
 }
 
 // Counters count what crossed the binds of a connection since the process started, or since they were reset. Segments, not

@@ -126,7 +126,7 @@ func (s *submission) record(a *answer) {
 		s.ids[a.segment] = a.id
 		return
 	case sms.Refused:
-		if class := severity(a.status); !s.refused || worse(class, s.severity) {
+		if class := a.severity; !s.refused || worse(class, s.severity) {
 			s.refused, s.status, s.severity = true, a.status, class
 		}
 	case sms.Unknown:

@@ -444,7 +444,7 @@ func TestThrottled(t *testing.T) {
 		p.send(wire.CmdSubmitSMResp, wire.StatusThrottled, second, nil) // of the same burst: the pause does not grow
 		w.wantFate(1, sms.Refused, sms.Throttled, sms.CauseRefused)
 		w.wantFate(2, sms.Refused, sms.Throttled, sms.CauseRefused)
-		if s := w.status(); s.ThrottledTo.Sub(start) != firstPause || s.Throttled != 2 || s.Queued != 2 {
+		if s := w.status(); s.ThrottledUntil.Sub(start) != firstPause || s.Throttled != 2 || s.Queued != 2 {
 			t.Fatalf("%+v", s)
 		}
 		third, _ := p.submit()
@@ -452,20 +452,24 @@ func TestThrottled(t *testing.T) {
 			t.Fatalf("on again after %v", d)
 		}
 		fourth, _ := p.submit()
+		if d := time.Since(start); d != firstPause+time.Second { // at half of the two a second that were too much
+			t.Fatalf("the next one after %v", d)
+		}
+		start = time.Now()
 		p.send(wire.CmdSubmitSMResp, wire.StatusQueueFull, third, nil)
 		p.respond(fourth, "4") // accepted before the pause, and no reason to shorten it
 		w.send("x")
-		fifth, _ := p.submit()
-		if d := time.Since(start); d != firstPause+2*firstPause {
-			t.Fatalf("on again after %v", d)
+		if s := w.status(); s.ThrottledUntil.Sub(start) != 2*firstPause || s.ThrottledTo != 1 {
+			t.Fatalf("%+v", s)
 		}
+		fifth, _ := p.submit()
 		p.respond(fifth, "5")
 		w.wantFate(5, sms.Accepted, 0, 0)
 		w.send("x")
 		sixth, _ := p.submit()
 		p.send(wire.CmdSubmitSMResp, wire.StatusThrottled, sixth, nil)
 		synctest.Wait()
-		if n := len(w.handler.throttles); n != 3 || time.Until(w.handler.throttles[2]) != firstPause {
+		if n := len(w.handler.throttles); n != 3 || time.Until(w.handler.throttles[2].Until) != firstPause {
 			t.Fatalf("%v", w.handler.throttles)
 		}
 	})

@@ -64,7 +64,19 @@ type ConnectionConfig struct {
 	ValidityDefault  time.Duration  // options.validity: where the sender gives none
 	QueueTimeout     time.Duration  // options.queue_timeout: how long a message waits for a slot
 	InterfaceVersion uint8          // options.interface_version: 0x34 unless the peer needs another
+	Statuses         StatusClasses  // options.statuses: what is no longer of the class that the gateway gives it
+	TLVNames         TLVNames       // options.tlvs
+	TLSFiles         TLSFiles       // options.tls_ca, tls_cert, tls_key
+	TLSServerName    string         // options.tls_server_name: whom the certificate must name; empty: Host
+	TLSInsecure      bool           // options.tls_insecure: any certificate will do
 	Options          string         // the JSON as it stands in the row: what no field above holds
+}
+
+// TLSFiles are paths of PEM files, each of which may be empty. They are read anew for each session.
+type TLSFiles struct {
+	CA   string // who may vouch for the peer; none: whom the system trusts
+	Cert string // our own certificate, and who vouches for it
+	Key  string
 }
 
 // Peer is the address that we connect to.

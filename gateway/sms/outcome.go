@@ -34,6 +34,16 @@ func (s Severity) String() string {
 	return [...]string{"permanent", "temporary", "throttled", "configuration"}[s]
 }
 
+// ParseSeverity reads what Severity.String writes.
+func ParseSeverity(s string) (Severity, bool) {
+	for class := Permanent; class <= Configuration; class++ {
+		if class.String() == s {
+			return class, true
+		}
+	}
+	return 0, false
+}
+
 // Cause names why a message was not accepted. What was refused by a peer carries the peer's own status beside it.
 type Cause uint8
 

@@ -2,6 +2,7 @@ package sms
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -158,5 +159,39 @@ func BenchmarkIDString(b *testing.B) {
 	id := NewIDs().Next()
 	for b.Loop() {
 		_ = id.String()
+	}
+}
+
+func TestTLVNames(t *testing.T) {
+	names := TLVNames("0x1400=operator_id,0x1401=tariff")
+	for tag, name := range map[uint16]string{0x1400: "operator_id", 0x1401: "tariff", 0x0005: "0x0005", 0x2140: "0x2140"} {
+		if got := names.Name(tag); got != name {
+			t.Errorf("%#x: %q, want %q", tag, got, name)
+		}
+		if got, ok := names.Tag(name); !ok || got != tag {
+			t.Errorf("%q: %#x, %v", name, got, ok)
+		}
+	}
+	if got, ok := names.Tag("5120"); !ok || got != 0x1400 {
+		t.Errorf("a decimal tag: %#x, %v", got, ok)
+	}
+	for _, bad := range []string{"", "operator", "0x", "0x10000", "-1", "+1", "1_0"} {
+		if tag, ok := names.Tag(bad); ok {
+			t.Errorf("%q: %#x, want a refusal", bad, tag)
+		}
+		if tag, ok := TLVNames("").Tag(bad); ok {
+			t.Errorf("%q without names: %#x, want a refusal", bad, tag)
+		}
+	}
+}
+
+func TestStatusClasses(t *testing.T) {
+	if m := StatusClasses("").Map(); m != nil {
+		t.Errorf("%v", m)
+	}
+	got := StatusClasses("0x45=permanent,0x400=throttled,0x500=configuration,0x501=temporary").Map()
+	want := map[uint32]Severity{0x45: Permanent, 0x400: Throttled, 0x500: Configuration, 0x501: Temporary}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }

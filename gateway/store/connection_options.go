@@ -65,6 +65,13 @@ var options = map[string]option{
 			return fmt.Sprintf("%d.%d", c.InterfaceVersion>>4, c.InterfaceVersion&15)
 		},
 	},
+	"statuses":        statusesOption,
+	"tlvs":            tlvsOption,
+	"tls_ca":          textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.CA }),
+	"tls_cert":        textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.Cert }),
+	"tls_key":         textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.Key }),
+	"tls_server_name": textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSServerName }),
+	"tls_insecure":    flagOption(func(c *sms.ConnectionConfig) *bool { return &c.TLSInsecure }),
 }
 
 // maxDuration bounds the times in options: a year.
@@ -129,6 +136,7 @@ func (r *connectionRow) parseOptions(text string) {
 			r.fault("options."+key, "%s is not valid: %v", printable(string(object[key])), err)
 		}
 	}
+	r.checkOptions()
 }
 
 // optionsOf is the column's text for a connection; empty where all is as the default is.

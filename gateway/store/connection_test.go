@@ -18,6 +18,8 @@ func TestConnectionRoundTrip(t *testing.T) {
 		Throughput: 50, EnquireLink: 0, ResponseTimeout: time.Minute, Alphabet: sms.AlphabetGSM7Packed, LongMessage: sms.LongPayload,
 		SMSCIDFormat: "hex", Receipt: sms.ReceiptFailure, ValidityDefault: 36 * time.Hour, QueueTimeout: 1500 * time.Millisecond,
 		InterfaceVersion: 0x33,
+		Statuses:         "0x45=permanent,0x400=throttled", TLVNames: "0x0005=low,0x1400=operator_id",
+		TLSFiles: sms.TLSFiles{CA: "/etc/ca.pem", Cert: "cert.pem", Key: "key.pem"}, TLSServerName: "smsc.example",
 	}
 	onEach(t, func(t *testing.T, url string) {
 		db := open(t, url)
@@ -73,13 +75,22 @@ func TestEveryBadRowIsAFault(t *testing.T) {
 		"long_message":     {{"'split'", `"split" is not known: want udh16, udh8, sar or payload`}},
 		"smsc_id_format":   {{"'octal'", `"octal" is not known`}},
 		"options": {{"'{'", "no JSON object"}, {"'[]'", "no JSON object"}, {"'null'", "no JSON object"}, {"'{} x'", "no JSON object"},
-			{`'{"recipt": true}'`, `unknown key "recipt": want interface_version, queue_timeout, receipt or validity`}},
+			{`'{"recipt": true}'`, `unknown key "recipt": want interface_version, queue_timeout, receipt, statuses, tls_ca`},
+			{`'{"tls_insecure": true}'`, "column tls says not to"}, {`'{"tls_ca": "x"}'`, "column tls says not to"}},
 		"options.receipt":           {{`'{"receipt": "sometimes"}'`, `want false, true, "failure" or "all"`}, {`'{"receipt": 1}'`, "1 is not valid"}},
 		"options.validity":          {{`'{"validity": "soon"}'`, "want seconds"}, {`'{"validity": -1}'`, "want seconds"}, {`'{"validity": 1e300}'`, "want seconds"}, {`'{"validity": "NaN"}'`, "want seconds"}},
 		"options.queue_timeout":     {{`'{"queue_timeout": {}}'`, "want seconds"}},
 		"options.interface_version": {{`'{"interface_version": 4}'`, `want "3.3", "3.4" or "5.0"`}},
-		"system_id":                 {{"'a' || char(0) || 'b'", "it has a NUL"}},
-		"password":                  {{"'a' || char(0)", "it has a NUL"}},
+		"options.statuses": {{`'{"statuses": []}'`, "want an object"}, {`'{"statuses": {"0": "permanent"}}'`, "no command_status that refuses"},
+			{`'{"statuses": {"x": "permanent"}}'`, "no command_status"}, {`'{"statuses": {"0x45": "fatal"}}'`, "no class: want permanent"},
+			{`'{"statuses": {"0x45": "permanent", "69": "throttled"}}'`, "0x45 is given twice"}},
+		"options.tlvs": {{`'{"tlvs": null}'`, "want an object"}, {`'{"tlvs": {"0x10000": "a"}}'`, "no tag"}, {`'{"tlvs": {"0x1400": ""}}'`, "no name"},
+			{`'{"tlvs": {"0x1400": "0x1401"}}'`, "no name"}, {`'{"tlvs": {"0x1400": "a,b"}}'`, "no name"}, {`'{"tlvs": {"1": "a", "2": "a"}}'`, "given twice"}},
+		"options.tls_ca":       {{`'{"tls_ca": 1}'`, "want a string"}},
+		"options.tls_cert":     {{`'{"tls_cert": "x"}'`, "a certificate needs its key"}},
+		"options.tls_insecure": {{`'{"tls_insecure": "maybe"}'`, "want true or false"}},
+		"system_id":            {{"'a' || char(0) || 'b'", "it has a NUL"}},
+		"password":             {{"'a' || char(0)", "it has a NUL"}},
 	} {
 		for _, c := range cases {
 			bare, _, _ := strings.Cut(column, ".")
@@ -138,6 +149,7 @@ func TestOptionsMeanTheSameHoweverWritten(t *testing.T) {
 	want.Receipt, want.ValidityDefault = sms.ReceiptFinal, 90*time.Second
 	for _, text := range []string{
 		`{"receipt": true, "validity": 90}`, `{"validity":"90s","receipt":"true"}`,
+		`{"receipt": true, "validity": 90, "statuses": {}, "tlvs": {}, "tls_insecure": false, "tls_ca": ""}`,
 		` { "validity" : "1m30s" , "receipt" : true , "interface_version": "3.4", "queue_timeout": 0 } `,
 	} {
 		if _, err := db.write.Exec("DELETE FROM smpp"); err != nil {
@@ -156,8 +168,9 @@ func TestOptionsMeanTheSameHoweverWritten(t *testing.T) {
 func FuzzConnectionOptions(f *testing.F) {
 	f.Add(`{"receipt": true, "validity": "12h", "queue_timeout": 1.5, "interface_version": "5.0"}`)
 	f.Add(`{"receipt": {}}`)
+	f.Add(`{"statuses": {"0x45": "permanent", "1024": "throttled"}, "tlvs": {"0x1400": "operator_id"}, "tls_cert": "a", "tls_key": "b"}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		r := &connectionRow{values: map[string]string{"name": "acme", "ip": "host", "port": "1", "options": text}}
+		r := &connectionRow{values: map[string]string{"name": "acme", "ip": "host", "port": "1", "tls": "1", "options": text}}
 		r.parse()
 		if len(r.faults) > 0 {
 			return
@@ -167,7 +180,7 @@ func FuzzConnectionOptions(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &connectionRow{values: map[string]string{"name": "acme", "ip": "host", "port": "1", "options": again}}
+		s := &connectionRow{values: map[string]string{"name": "acme", "ip": "host", "port": "1", "tls": "1", "options": again}}
 		if s.parse(); s.config != r.config || len(s.faults) > 0 {
 			t.Fatalf("%q became %q: %v", text, again, s.faults)
 		}

@@ -41,7 +41,8 @@ func connection(c smpp.ConnectionStatus) mi.Connection {
 		Fault:          c.Fault,
 		Binds:          make([]mi.Bind, len(c.Binds)),
 		Queued:         c.Queued,
-		ThrottledUntil: mi.Time(c.ThrottledTo),
+		ThrottledUntil: mi.Time(c.ThrottledUntil),
+		ThrottledTo:    c.ThrottledTo,
 		Counters:       mi.Counters(c.Counters),
 	}
 	for i, b := range c.Binds {

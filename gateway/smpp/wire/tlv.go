@@ -27,6 +27,7 @@ const (
 	TagDeliveryFailureReason    uint16 = 0x0425
 	TagMoreMessagesToSend       uint16 = 0x0426
 	TagMessageState             uint16 = 0x0427
+	TagCongestionState          uint16 = 0x0428 // SMPP 5.0, 4.8.4.18
 	TagUSSDServiceOp            uint16 = 0x0501
 )
 
