@@ -79,6 +79,8 @@ type MessageReceived struct {
 	Data     Hex    `json:"data,omitempty"`
 	Coding   string `json:"coding,omitempty"`
 	Segments int    `json:"segments,omitempty"` // how many it came in, where the ingress knows
+	// Incomplete says that parts of it never came: it goes on without them.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // MessageSent says that the next hop accepted a message.

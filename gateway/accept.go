@@ -158,6 +158,8 @@ func received(m *sms.Message) events.MessageReceived {
 		From:     m.From.String(),
 		To:       m.To.String(),
 		Segments: max(m.Segments, 1),
+
+		Incomplete: m.Incomplete,
 	}
 	if m.Alphabet != sms.AlphabetAuto { // else it came in none that SMPP knows
 		e.Coding = m.Alphabet.String()

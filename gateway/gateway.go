@@ -124,7 +124,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 
 // sweep does what is due by time and by nothing else.
 func (g *Gateway) sweep(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Second)
+	tick := time.NewTicker(min(10*time.Second, max(10*time.Millisecond, time.Duration(g.config.SMPP.ReassemblyTimeout)/10)))
 	defer tick.Stop()
 	for {
 		select {

@@ -9,7 +9,6 @@ import (
 	"sipsmpp/gateway/smpp"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
-	"sipsmpp/gateway/store"
 	"sipsmpp/gateway/text"
 )
 
@@ -81,14 +80,15 @@ func (g *Gateway) part(m *sms.Message, answer func(wire.Status)) {
 	switch {
 	case errors.Is(err, text.ErrReassemblyFull):
 		answer(wire.StatusQueueFull)
+	case errors.Is(err, text.ErrForgotten):
+		answer(wire.StatusOK)
 	case err != nil:
 		answer(wire.StatusPermanentAppError)
 	case whole != nil:
-		g.acceptWhole(text.KeyOf(m), whole, func(o sms.Outcome) { answer(smppStatus(o)) })
-	case held:
-		answer(wire.StatusOK) // the first of the two is on disk, or its own answer tells the peer otherwise
+		g.acceptWhole(whole, func(o sms.Outcome) { answer(smppStatus(o)) })
 	default:
-		g.db.PutPart(store.PartKey(text.KeyOf(m)), m, func(err error) {
+		// A part that is held already is put again, too: the first time may have failed, or not be done.
+		g.db.PutPart(held, func(err error) {
 			if err != nil {
 				g.log.Error("a part of a long message could not be kept; its sender is told to try again",
 					"leg", m.Ingress, "error", err)
@@ -101,16 +101,17 @@ func (g *Gateway) part(m *sms.Message, answer func(wire.Status)) {
 }
 
 // acceptWhole hands in an assembled message, and forgets its parts unless its fate asks for them again.
-func (g *Gateway) acceptWhole(key text.Key, whole *sms.Message, done func(sms.Outcome)) {
+func (g *Gateway) acceptWhole(whole *sms.Message, done func(sms.Outcome)) {
 	g.Accept(whole, func(o sms.Outcome) {
 		if o.Fate == sms.Accepted || o.Severity == sms.Permanent {
-			g.parts.Forget(whole)
-			g.db.DeleteParts(store.PartKey(key), func(err error) {
-				if err != nil {
-					g.log.Error("the parts of a long message could not be deleted; after a restart they may be sent again",
-						"message", whole.ID, "error", err)
-				}
-			})
+			if ids := g.parts.Forget(whole, o.Fate); len(ids) > 0 {
+				g.db.DeleteParts(ids, func(err error) {
+					if err != nil {
+						g.log.Error("the parts of a long message could not be deleted; after a restart they may be sent again",
+							"message", whole.ID, "error", err)
+					}
+				})
+			}
 		}
 		done(o)
 	})
@@ -123,7 +124,7 @@ func (g *Gateway) restoreParts(ctx context.Context) error {
 		return err
 	}
 	for _, whole := range g.parts.Restore(parts) {
-		g.acceptWhole(text.KeyOf(whole), whole, func(sms.Outcome) {})
+		g.acceptWhole(whole, func(sms.Outcome) {})
 	}
 	return nil
 }
@@ -134,6 +135,6 @@ func (g *Gateway) sweepParts(now time.Time) {
 		if m.Incomplete {
 			g.log.Warn("a long message goes on without its missing parts", "leg", m.Ingress, "parts", m.Segments)
 		}
-		g.acceptWhole(text.KeyOf(m), m, func(sms.Outcome) {})
+		g.acceptWhole(m, func(sms.Outcome) {})
 	}
 }

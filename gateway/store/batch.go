@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+
+	"sipsmpp/gateway/sms"
 )
 
 // maxChunkBytes is how much text several rows may have in one statement: servers bound the size of one.
@@ -16,19 +18,18 @@ type batch struct {
 	reports    []*op
 	puts       []*op
 	deletes    []*op
-	touched    map[partID]struct{}  // parts put
-	cleared    map[PartKey]struct{} // keys deleted
+	parts      map[sms.ID]struct{} // those that were put or deleted
 	args       []any
 }
 
 func newBatch(ctx context.Context, db *DB) (*batch, error) {
 	s, err := newStatements(ctx, db.dialect, db.write.DB,
 		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages)
-	return &batch{db: db, statements: s, touched: map[partID]struct{}{}, cleared: map[PartKey]struct{}{}}, err
+	return &batch{db: db, statements: s, parts: map[sms.ID]struct{}{}}, err
 }
 
 // run writes ops. They are gathered by kind, in an order that keeps theirs wherever it matters: a report follows the insert of
-// its message, and a part that is put after its key was deleted, or put twice, begins anew.
+// its message, and a part that is put again, or after it was deleted, is put on its own.
 func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 	b.reset()
 	for i := range ops {
@@ -39,17 +40,17 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 		case opReport:
 			b.reports = append(b.reports, o)
 		case opPutPart:
-			id := partID{o.key, o.message.Part.Seq}
-			_, cleared := b.cleared[o.key]
-			if _, again := b.touched[id]; again || cleared {
+			if _, again := b.parts[o.message.ID]; again {
 				if err := b.flush(ctx, tx); err != nil {
 					return err
 				}
 			}
-			b.touched[id] = struct{}{}
+			b.parts[o.message.ID] = struct{}{}
 			b.puts = append(b.puts, o)
 		case opDeleteParts:
-			b.cleared[o.key] = struct{}{}
+			for _, id := range o.ids {
+				b.parts[id] = struct{}{}
+			}
 			b.deletes = append(b.deletes, o)
 		}
 	}
@@ -58,8 +59,7 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 
 func (b *batch) reset() {
 	b.inserts, b.reports, b.puts, b.deletes = b.inserts[:0], b.reports[:0], b.puts[:0], b.deletes[:0]
-	clear(b.touched)
-	clear(b.cleared)
+	clear(b.parts)
 	clear(b.args[:cap(b.args)]) // lets go of the texts
 }
 

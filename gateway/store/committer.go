@@ -32,8 +32,8 @@ type op struct {
 	kind    opKind
 	record  *Record       // opInsert
 	report  SegmentReport // opReport
-	key     PartKey       // opPutPart, opDeleteParts
 	message *sms.Message  // opPutPart
+	ids     []sms.ID      // opDeleteParts
 
 	done     func(error)
 	reported func(MessageReport, error)

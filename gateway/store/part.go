@@ -9,60 +9,17 @@ import (
 	"sipsmpp/gateway/sms"
 )
 
-// PartKey says which parts belong together: those of one owner, with the same addresses, reference and total. It has the fields
-// of the reassembler's key, so that the one converts to the other.
-type PartKey struct {
-	Owner    sms.Leg // the connection or account; its binds share their parts
-	From, To sms.Address
-	Ref      uint16
-	Wide     bool
-	Total    uint8
+// partColumns are the columns of table message_part, the key first.
+var partColumns = []string{"id", "node", "received", "message"}
+
+// PutPart keeps a part until DeleteParts names its ID, by which it also takes the place of what was kept before.
+func (db *DB) PutPart(m *sms.Message, done func(error)) {
+	db.committer.put(op{kind: opPutPart, message: m, done: done})
 }
 
-// partID is one part.
-type partID struct {
-	PartKey
-	seq uint8
-}
-
-// partColumns are the columns of table message_part; the first partIDColumns are its key, the sequence number last.
-var partColumns = []string{
-	"owner", "from_address", "from_ton", "from_npi", "to_address", "to_ton", "to_npi", "ref", "wide", "total", "seq",
-	"node", "received", "message",
-}
-
-const partIDColumns = 11
-
-// PutPart keeps a part until DeleteParts. The part's number is m.Part.Seq; a second one of the same number takes its place.
-func (db *DB) PutPart(key PartKey, m *sms.Message, done func(error)) {
-	db.committer.put(op{kind: opPutPart, key: key, message: m, done: done})
-}
-
-// DeleteParts drops the parts of a message that was assembled or given up. That there are none is no error.
-func (db *DB) DeleteParts(key PartKey, done func(error)) {
-	db.committer.put(op{kind: opDeleteParts, key: key, done: done})
-}
-
-// row appends the values of the key columns but seq.
-func (k PartKey) row(args []any) ([]any, error) {
-	owner, err := short("the part's owner", k.Owner.String(), 300)
-	if err != nil {
-		return args, err
-	}
-	from, err := short("the part's from", k.From.Value, maxPart)
-	if err != nil {
-		return args, err
-	}
-	to, err := short("the part's to", k.To.Value, maxPart)
-	if err != nil {
-		return args, err
-	}
-	wide := int64(0)
-	if k.Wide {
-		wide = 1
-	}
-	return append(args, owner, from, int64(k.From.TON), int64(k.From.NPI), to, int64(k.To.TON), int64(k.To.NPI),
-		int64(k.Ref), wide, int64(k.Total)), nil
+// DeleteParts drops the parts of a message that was assembled or given up. That some are not there is no error.
+func (db *DB) DeleteParts(ids []sms.ID, done func(error)) {
+	db.committer.put(op{kind: opDeleteParts, ids: ids, done: done})
 }
 
 func (b *batch) putParts(ctx context.Context, tx *sql.Tx) error {
@@ -70,15 +27,11 @@ func (b *batch) putParts(ctx context.Context, tx *sql.Tx) error {
 		n := chunkFor(len(rest))
 		b.args = b.args[:0]
 		for _, o := range rest[:n] {
-			var err error
-			if b.args, err = o.key.row(b.args); err != nil {
-				return err
-			}
 			message, err := encodePart(o.message)
 			if err != nil {
 				return err
 			}
-			b.args = append(b.args, int64(o.message.Part.Seq), clip(b.db.node), millis(o.message.Received), message)
+			b.args = append(b.args, o.message.ID.String(), clip(b.db.node), millis(o.message.Received), message)
 		}
 		if err := b.statements.exec(ctx, tx, statement{insertPart, n}, b.args); err != nil {
 			return err
@@ -89,15 +42,18 @@ func (b *batch) putParts(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (b *batch) deleteParts(ctx context.Context, tx *sql.Tx) error {
+	b.args = b.args[:0]
 	for _, o := range b.deletes {
-		args, err := o.key.row(b.args[:0])
-		if err != nil {
+		for _, id := range o.ids {
+			b.args = append(b.args, id.String())
+		}
+	}
+	for rest := b.args; len(rest) > 0; {
+		n := chunkFor(len(rest))
+		if err := b.statements.exec(ctx, tx, statement{deletePart, n}, rest[:n]); err != nil {
 			return err
 		}
-		b.args = args
-		if err := b.statements.exec(ctx, tx, statement{deletePart, 1}, b.args); err != nil {
-			return err
-		}
+		rest = rest[n:]
 	}
 	return nil
 }
@@ -124,10 +80,11 @@ func decodePart(b []byte) (*sms.Message, error) {
 	return m, nil
 }
 
-// Parts calls f with every part that is kept, oldest first: at start, before anything comes in. The error of f ends it;
-// f must not use the DB.
+// Parts calls f with every part that this node keeps, oldest first: at start, before anything comes in. Those of other nodes are
+// theirs to send on. The error of f ends it; f must not use the DB.
 func (db *DB) Parts(ctx context.Context, f func(*sms.Message) error) error {
-	rows, err := db.read.QueryContext(ctx, "SELECT message FROM message_part ORDER BY received, ref, seq")
+	query := db.dialect.rebind("SELECT message FROM message_part WHERE node = ? ORDER BY received, id")
+	rows, err := db.read.QueryContext(ctx, query, clip(db.node))
 	if err != nil {
 		return fmt.Errorf("db: %w", err)
 	}

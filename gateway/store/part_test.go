@@ -4,20 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sipsmpp/gateway/sms"
 )
 
-func partOf(key PartKey, seq uint8, text string) *sms.Message {
+func partOf(ref uint16, seq uint8, text string) *sms.Message {
 	m := message(text)
-	m.Ingress, m.From, m.To = key.Owner, key.From, key.To
-	m.Part = sms.Part{Ref: key.Ref, Wide: key.Wide, Total: key.Total, Seq: seq}
+	m.Ingress = sms.Connection("acme")
+	m.Part = sms.Part{Ref: ref, Total: 3, Seq: seq}
 	return m
 }
 
+// kept gives the parts in their order.
 func kept(t *testing.T, db *DB) []string {
 	t.Helper()
 	var got []string
@@ -28,60 +29,64 @@ func kept(t *testing.T, db *DB) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(got)
 	return got
 }
 
 func TestParts(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
-		db := open(t, url)
-		key := PartKey{Owner: sms.Connection("acme"), From: sms.ParseAddress("+1"), To: sms.ParseAddress("100"), Ref: 1, Total: 3}
-		wide, other, cased := key, key, key
-		wide.Wide, wide.Ref = true, 2
-		other.Owner, other.Ref = sms.Connection("Acme"), 3
-		cased.From.Value, cased.Ref = "ACME", 4
-		put := func(k PartKey, seq uint8, text string) {
+		db, other := open(t, url, WithNode("here")), open(t, url, WithNode("there"))
+		put := func(db *DB, m *sms.Message) {
 			t.Helper()
-			if err := wait(func(done func(error)) { db.PutPart(k, partOf(k, seq, text), done) }); err != nil {
+			if err := wait(func(done func(error)) { db.PutPart(m, done) }); err != nil {
 				t.Fatal(err)
 			}
 		}
-		put(key, 1, "one")
-		put(key, 3, "three")
-		put(key, 3, "three again")
-		put(wide, 1, "wide")
-		put(other, 1, "other owner")
-		put(cased, 1, "other sender")
-		want := []string{"1/1 one", "1/3 three again", "2/1 wide", "3/1 other owner", "4/1 other sender"}
+		var parts []*sms.Message
+		for seq := range uint8(3) {
+			parts = append(parts, partOf(1, seq+1, "old"))
+		}
+		reused := partOf(1, 1, "new, with the same reference")
+		early := partOf(2, 1, "early")
+		early.Received = early.Received.Add(-time.Minute)
+		for _, m := range append(parts, reused, early) {
+			put(db, m)
+		}
+		put(other, partOf(3, 1, "of the other node"))
+		parts[2].Text = "old, put again"
+		put(db, parts[2])
+		want := []string{"2/1 early", "1/1 old", "1/2 old", "1/3 old, put again", "1/1 new, with the same reference"}
 		if got := kept(t, db); !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}
-		for range 2 {
-			if err := wait(func(done func(error)) { db.DeleteParts(key, done) }); err != nil {
-				t.Fatal(err)
-			}
-			if got := kept(t, db); !slices.Equal(got, want[2:]) {
-				t.Errorf("%q", got)
-			}
+		if got := kept(t, other); !slices.Equal(got, []string{"3/1 of the other node"}) {
+			t.Errorf("the other node's: %q", got)
 		}
 		stop := errors.New("stop")
 		if err := db.Parts(t.Context(), func(*sms.Message) error { return stop }); !errors.Is(err, stop) {
 			t.Errorf("%v", err)
 		}
-		long := key
-		long.From.Value = strings.Repeat("1", 101)
-		if err := wait(func(done func(error)) { db.PutPart(long, partOf(long, 1, ""), done) }); !errors.Is(err, errRow) {
-			t.Errorf("%v", err)
+		for range 2 { // what is not there is no error
+			gone := []sms.ID{parts[0].ID, parts[1].ID, parts[2].ID, ids.Next(), early.ID}
+			if err := wait(func(done func(error)) { db.DeleteParts(gone, done) }); err != nil {
+				t.Fatal(err)
+			}
+			if got := kept(t, db); !slices.Equal(got, want[4:]) {
+				t.Errorf("%q", got)
+			}
+		}
+		if err := wait(func(done func(error)) { db.DeleteParts(nil, done) }); err != nil {
+			t.Fatal(err)
+		}
+		if len(kept(t, db)) != 1 || len(kept(t, other)) != 1 {
+			t.Error("parts are gone that nobody named")
 		}
 	})
 }
 
-// What gathers in one transaction takes effect in its order: parts of a message that used the reference before go, those of the
-// next stay.
+// What gathers in one transaction takes effect in its order.
 func TestPartsInOneTransaction(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		db := open(t, url)
-		key := PartKey{Owner: sms.Connection("acme"), Ref: 1, Total: 2}
 		release := hold(t, db)
 		var all sync.WaitGroup
 		done := func(err error) {
@@ -90,15 +95,28 @@ func TestPartsInOneTransaction(t *testing.T) {
 			}
 			all.Done()
 		}
-		all.Add(5)
-		db.PutPart(key, partOf(key, 1, "old"), done)
-		db.PutPart(key, partOf(key, 2, "old"), done)
-		db.DeleteParts(key, done)
-		db.PutPart(key, partOf(key, 2, "new"), done)
-		db.PutPart(key, partOf(key, 2, "new again"), done)
+		put := func(m *sms.Message) { all.Add(1); db.PutPart(m, done) }
+		drop := func(ids ...sms.ID) { all.Add(1); db.DeleteParts(ids, done) }
+
+		var many []sms.ID // more than one statement takes
+		for range 100 {
+			m := partOf(1, 1, "dropped")
+			many = append(many, m.ID)
+			put(m)
+		}
+		drop(many...)
+		m := partOf(2, 1, "put")
+		put(m)
+		again := *m
+		again.Text = "put again"
+		put(&again)
+		back := partOf(3, 1, "put, dropped and put")
+		put(back)
+		drop(back.ID)
+		put(back)
 		release()
 		all.Wait()
-		if got := kept(t, db); !slices.Equal(got, []string{"1/2 new again"}) {
+		if got := kept(t, db); !slices.Equal(got, []string{"2/1 put again", "3/1 put, dropped and put"}) {
 			t.Errorf("%q", got)
 		}
 	})

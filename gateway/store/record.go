@@ -98,11 +98,8 @@ func unescape(s string) string {
 // errRow marks a row that no database would take.
 var errRow = errors.New("cannot be stored")
 
-// The most characters that the columns hold.
-const (
-	maxShort = 255 // an address, a key, an error
-	maxPart  = 100 // an address in table message_part
-)
+// maxShort is the most characters that a column holds for an address, a key or an error.
+const maxShort = 255
 
 // short escapes what goes into a column of n characters.
 func short(column, s string, n int) (string, error) {

@@ -40,8 +40,7 @@ func TestTextsSurvive(t *testing.T) {
 			}
 			part := message(text)
 			part.Part = sms.Part{Ref: 1, Total: 2, Seq: 1}
-			key := PartKey{Owner: sms.Connection(name), Total: 2}
-			if err := wait(func(done func(error)) { db.PutPart(key, part, done) }); err != nil {
+			if err := wait(func(done func(error)) { db.PutPart(part, done) }); err != nil {
 				t.Fatal(err)
 			}
 			err = db.Parts(t.Context(), func(got *sms.Message) error {
@@ -53,7 +52,7 @@ func TestTextsSurvive(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := wait(func(done func(error)) { db.DeleteParts(key, done) }); err != nil {
+			if err := wait(func(done func(error)) { db.DeleteParts([]sms.ID{part.ID}, done) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -96,8 +95,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("%v, %v", r, err)
 		}
 		part := full.Message
-		key := PartKey{part.Ingress, part.From, part.To, part.Part.Ref, part.Part.Wide, part.Part.Total}
-		if err := wait(func(done func(error)) { db.PutPart(key, part, done) }); err != nil {
+		if err := wait(func(done func(error)) { db.PutPart(part, done) }); err != nil {
 			t.Fatal(err)
 		}
 		n := 0

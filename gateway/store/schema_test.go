@@ -20,7 +20,7 @@ func TestOpenAgainFindsEverything(t *testing.T) {
 		if err := db.PutConnection(t.Context(), NewConnection("acme", "127.0.0.1", 2775)); err != nil {
 			t.Fatal(err)
 		}
-		if err := wait(func(done func(error)) { db.PutPart(PartKey{Owner: sms.Connection("acme")}, part, done) }); err != nil {
+		if err := wait(func(done func(error)) { db.PutPart(part, done) }); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.Close(); err != nil {

@@ -42,7 +42,7 @@ const (
 	insertMessage template = iota
 	insertSegment
 	insertPart
-	deletePart // always 1
+	deletePart
 	selectReported
 	updateSegments
 	updateMessages
@@ -57,9 +57,9 @@ func (s statement) text(d *dialect) string {
 	case insertSegment:
 		return d.insert("message_segment", segmentColumns, s.n)
 	case insertPart:
-		return d.insert("message_part", partColumns, s.n) + d.orReplace(partColumns[:partIDColumns], partColumns[partIDColumns:])
+		return d.insert("message_part", partColumns, s.n) + d.orReplace(partColumns[:1], partColumns[1:])
 	case deletePart:
-		return "DELETE FROM message_part WHERE " + strings.Join(partColumns[:partIDColumns-1], " = ? AND ") + " = ?"
+		return "DELETE FROM message_part WHERE id IN " + list(s.n)
 	case selectReported:
 		return selectReportedText + list(s.n) + " ORDER BY m.id, s.part" + d.forUpdate
 	case updateSegments:
@@ -90,7 +90,7 @@ func newStatements(ctx context.Context, d *dialect, pool *sql.DB, templates ...t
 		for _, n := range chunks {
 			st := statement{t, n}
 			s.texts[st] = d.rebind(st.text(d))
-			if !d.prepare || t == deletePart && n > 1 {
+			if !d.prepare {
 				continue
 			}
 			p, err := pool.PrepareContext(ctx, s.texts[st])

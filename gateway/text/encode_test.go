@@ -314,9 +314,9 @@ func receive(t testing.TB, e Encoded, c Carrier, order []int) *sms.Message {
 		if d.Text != "" {
 			t.Fatalf("a part has text: %q", d.Text)
 		}
-		whole, dup, err := r.Add(m)
-		if dup || err != nil || (whole != nil) != (n == len(order)-1) {
-			t.Fatalf("part %d of %d: %v, %v, %v", n+1, len(order), whole, dup, err)
+		whole, held, err := r.Add(m)
+		if held != m || err != nil || (whole != nil) != (n == len(order)-1) {
+			t.Fatalf("part %d of %d: %v, %v, %v", n+1, len(order), whole, held, err)
 		}
 		if whole != nil {
 			return whole

@@ -11,18 +11,18 @@ import (
 	"sipsmpp/gateway/sms"
 )
 
-// Key tells messages in parts from one another: whose they are, between whom, under which reference.
-type Key struct {
-	Owner    sms.Leg
-	From, To sms.Address
-	Ref      uint16
-	Wide     bool
-	Total    uint8
+// key tells messages in parts from one another: whose they are, between whom, under which reference.
+type key struct {
+	owner    sms.Leg
+	from, to sms.Address
+	ref      uint16
+	wide     bool
+	total    uint8
 }
 
-// KeyOf is the key of the message that m is a part of.
-func KeyOf(m *sms.Message) Key {
-	return Key{Owner: m.Ingress, From: m.From, To: m.To, Ref: m.Part.Ref, Wide: m.Part.Wide, Total: m.Part.Total}
+// keyOf is the key of the message that m is a part of.
+func keyOf(m *sms.Message) key {
+	return key{owner: m.Ingress, from: m.From, to: m.To, ref: m.Part.Ref, wide: m.Part.Wide, total: m.Part.Total}
 }
 
 // ErrReassemblyFull is for a part that would take the Reassembler beyond its limits. The peer is to be told to try again later.
@@ -31,11 +31,18 @@ var ErrReassemblyFull = errors.New("too many parts are held: answer with a tempo
 // ErrPart is for a message that is no part, or whose number is not within its total.
 var ErrPart = errors.New("not a part of a message: its part needs a total, and a number from 1 to it")
 
+// The errors for a part of a message that was forgotten, sent again because the peer did not get our answer in time.
+var (
+	ErrForgotten = errors.New("the message of this part was sent on before: answer with success, and send nothing")
+	ErrRefused   = errors.New("the message of this part was refused before: answer with a permanent error")
+)
+
 // Limits bound a Reassembler. A zero value takes the default.
 type Limits struct {
-	Messages int           // most messages held; 10,000
-	Octets   int           // most memory held: of each part what it brought and 512 octets besides; 64 MiB
-	Age      time.Duration // how long a message waits for its next part; 5 minutes
+	Messages  int           // most messages held; 10,000
+	Octets    int           // most memory held: of each part what it brought and 512 octets besides; 64 MiB
+	Age       time.Duration // how long a message waits for its next part, and is remembered when it was forgotten; 5 minutes
+	Forgotten int           // most parts remembered of messages that were forgotten, some 100 octets each; 100,000
 }
 
 // Reassembler gathers the parts of messages in memory. It is safe for concurrent use.
@@ -44,42 +51,53 @@ type Limits struct {
 // and Add then gives the whole of it again. A message whose next part, or whose Forget, does not come within Limits.Age is given
 // by Expired, again each Age until Forget.
 //
-// References come round, with 8 bits soon. A part whose octets differ from those that the message under its key has under its number
-// begins a new message; one whose octets are the same is a repetition. The old one takes no more parts; if incomplete, the next Expired gives it, for its parts may have been
-// acknowledged.
+// References come round, with 8 bits soon. A part whose octets differ from those that the message under its key has under its
+// number begins a new message; one whose octets are the same is a repetition. The old one takes no more parts; if incomplete, the
+// next Expired gives it, for its parts may have been acknowledged.
+//
+// Of what was forgotten, a hash of each part is remembered for a while, so that a repetition does not begin a message that never
+// becomes complete. Yet a new message may have a part in common with the last under its reference, such as the same beginning. So
+// a repetition, but of the part that completed the message, is held aside, and becomes part of a new message where a later part
+// that is no repetition follows it. It is held nowhere else meanwhile: a crash between the two loses it.
 type Reassembler struct {
 	limits Limits
 
 	mu     sync.Mutex
-	byKey  map[Key]*assembly // those that still take parts
+	byKey  map[key]*assembly // those that still take parts
 	given  map[*sms.Message]*assembly
 	all    map[*assembly]struct{}
+	past   past
 	octets int
 	due    time.Time // no assembly is due before
 }
 
 // assembly is a message of which there is at least one part.
 type assembly struct {
-	key    Key
-	parts  []*sms.Message // sorted by Part.Seq
-	octets int
-	due    time.Time
-	given  []*sms.Message // each time that it was given out, the last mostGiven
+	key     key
+	parts   []*sms.Message // sorted by Part.Seq
+	octets  int
+	due     time.Time
+	last    uint8          // number of the part that completed it
+	repeats bool           // so far each part is one of a message that was forgotten
+	given   []*sms.Message // each time that it was given out, the last mostGiven
 }
 
-func (a *assembly) complete() bool { return len(a.parts) == int(a.key.Total) }
+func (a *assembly) complete() bool { return len(a.parts) == int(a.key.total) }
 
 // NewReassembler makes an empty one.
 func NewReassembler(l Limits) *Reassembler {
+	l = Limits{
+		Messages:  cmp.Or(l.Messages, 10_000),
+		Octets:    cmp.Or(l.Octets, 64<<20),
+		Age:       cmp.Or(l.Age, 5*time.Minute),
+		Forgotten: cmp.Or(l.Forgotten, 100_000),
+	}
 	return &Reassembler{
-		limits: Limits{
-			Messages: cmp.Or(l.Messages, 10_000),
-			Octets:   cmp.Or(l.Octets, 64<<20),
-			Age:      cmp.Or(l.Age, 5*time.Minute),
-		},
-		byKey: make(map[Key]*assembly),
-		given: make(map[*sms.Message]*assembly),
-		all:   make(map[*assembly]struct{}),
+		limits: l,
+		byKey:  make(map[key]*assembly),
+		given:  make(map[*sms.Message]*assembly),
+		all:    make(map[*assembly]struct{}),
+		past:   newPast(l.Forgotten, l.Age),
 	}
 }
 
@@ -89,65 +107,82 @@ func NewReassembler(l Limits) *Reassembler {
 // that of all parts; ID and Part are zero; Received is when the first part to arrive did; Segments counts the parts. If part 1
 // asks for no receipt, it has the request of the first part that does.
 //
-// dup says that the part was there already. If the message is complete and not yet forgotten, whole is given then too, assembled
-// anew: its peer was told to try again, or did not wait for the answer.
+// held is the part that is held: m, or where m repeats one, that one, whose ID is the one that Forget will give. If the message is
+// complete and not yet forgotten, a repetition gives whole, too, assembled anew: its peer was told to try again, or did not wait
+// for the answer.
 //
-// m is kept, and must not be changed afterwards. The errors are ErrReassemblyFull and ErrPart.
-func (r *Reassembler) Add(m *sms.Message) (whole *sms.Message, dup bool, err error) {
+// m is kept, and must not be changed afterwards. The errors are ErrReassemblyFull, ErrPart, ErrForgotten and ErrRefused.
+func (r *Reassembler) Add(m *sms.Message) (whole, held *sms.Message, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.add(m, false)
 }
 
-// Restore takes back parts that were kept elsewhere, without regard to the limits of number and octets. It gives the messages
-// that are complete. What is no part is passed over.
+// Restore takes back parts that were kept elsewhere, oldest first, without regard to the limits of number and octets. It gives the
+// messages that are complete. What is no part is passed over.
 func (r *Reassembler) Restore(parts []*sms.Message) (whole []*sms.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range parts {
-		if w, dup, _ := r.add(m, true); w != nil && !dup {
+		if w, held, _ := r.add(m, true); w != nil && held == m {
 			whole = append(whole, w)
 		}
 	}
 	return whole
 }
 
-func (r *Reassembler) add(m *sms.Message, restored bool) (whole *sms.Message, dup bool, err error) {
+func (r *Reassembler) add(m *sms.Message, restored bool) (whole, held *sms.Message, err error) {
 	if m.Part.Seq == 0 || m.Part.Seq > m.Part.Total {
-		return nil, false, ErrPart
+		return nil, nil, ErrPart
 	}
-	key := KeyOf(m)
-	a := r.byKey[key]
-	var at int
+	k := keyOf(m)
+	old := r.byKey[k]
+	a, at := old, 0 // the message that takes m, and where
 	if a != nil {
 		var found bool
 		at, found = slices.BinarySearchFunc(a.parts, m.Part.Seq, func(p *sms.Message, seq uint8) int { return cmp.Compare(p.Part.Seq, seq) })
-		if found && sameOctets(a.parts[at], m) {
-			if !a.complete() {
-				return nil, true, nil
-			}
-			return r.give(a), true, nil
-		}
-		if found {
+		switch {
+		case found && !sameOctets(a.parts[at], m):
 			a, at = nil, 0 // the reference has come round
+		case found && a.repeats:
+			return nil, nil, ErrForgotten
+		case found && a.complete():
+			return r.give(a), a.parts[at], nil
+		case found:
+			return nil, a.parts[at], nil
 		}
+	}
+	var repeats error
+	if a == nil || a.repeats {
+		v, known := r.past.find(r.past.sum(m))
+		switch {
+		case !known:
+		case a == nil && (v.completed || old != nil && !old.complete() && !old.repeats):
+			return nil, nil, v.err() // no new message begins with the last part, or while another is under way
+		default:
+			repeats = v.err()
+		}
+	}
+	if a != nil && a.repeats && repeats == nil && at < len(a.parts) {
+		a, at = nil, 0 // what was held aside has no part in a message whose beginning comes only now
 	}
 	n := memory(m)
 	if !restored && (r.octets+n > r.limits.Octets || a == nil && len(r.all) >= r.limits.Messages) {
-		return nil, false, ErrReassemblyFull
+		return nil, nil, ErrReassemblyFull
 	}
 	received := m.Received
 	if received.IsZero() {
 		received = time.Now()
 	}
 	if a == nil {
-		if old := r.byKey[key]; old != nil && !old.complete() {
+		if old != nil && !old.complete() {
 			old.due, r.due = time.Time{}, time.Time{}
 		}
-		a = &assembly{key: key, parts: make([]*sms.Message, 0, min(int(key.Total), 8))}
-		r.byKey[key] = a
+		a = &assembly{key: k, parts: make([]*sms.Message, 0, min(int(k.total), 8)), repeats: repeats != nil}
+		r.byKey[k] = a
 		r.all[a] = struct{}{}
 	}
+	a.repeats = repeats != nil
 	a.parts = slices.Insert(a.parts, at, m)
 	a.octets += n
 	r.octets += n
@@ -157,10 +192,20 @@ func (r *Reassembler) add(m *sms.Message, restored bool) (whole *sms.Message, du
 	if len(r.all) == 1 || a.due.Before(r.due) {
 		r.due = a.due
 	}
-	if !a.complete() {
-		return nil, false, nil
+	switch {
+	case !a.complete() && a.repeats:
+		return nil, nil, repeats
+	case !a.complete():
+		return nil, m, nil
+	case a.repeats:
+		if v, known := r.past.find(r.past.sum(a.parts...)); known {
+			r.drop(a)
+			return nil, nil, v.err()
+		}
+		a.repeats = false // its parts are of several messages: it is none of them
 	}
-	return r.give(a), false, nil
+	a.last = m.Part.Seq
+	return r.give(a), m, nil
 }
 
 // mostGiven bounds what is remembered of a message whose peer sends the last part over and over.
@@ -168,7 +213,7 @@ const mostGiven = 8
 
 // give gives an assembly out, a message of its own each time, since the one given before may still be on its way.
 func (r *Reassembler) give(a *assembly) *sms.Message {
-	whole := assemble(a.parts, int(a.key.Total))
+	whole := assemble(a.parts, int(a.key.total))
 	if len(a.given) == mostGiven {
 		delete(r.given, a.given[0])
 		a.given = slices.Delete(a.given, 0, 1)
@@ -178,16 +223,32 @@ func (r *Reassembler) give(a *assembly) *sms.Message {
 	return whole
 }
 
-// Forget drops what Add, Restore or Expired gave as this message: it is with the next hop or on disk now. It gives the IDs of the parts
-// that it was made of, those that have one, so that what was kept of them elsewhere can go too. Of a message that is not known,
-// or was forgotten before, there are none. After that, a part under the same key begins a new message.
-func (r *Reassembler) Forget(whole *sms.Message) (parts []sms.ID) {
+// Forget drops what Add, Restore or Expired gave as this message, whose fate is known: Accepted, so that it is with the next hop or
+// on disk now, or refused for good. It gives the IDs of the parts that it was made of, those that have one, so that what was kept
+// of them elsewhere can go too. Of a message that is not known, or was forgotten before, there are none. After that, a part under
+// the same key begins a new message, unless it repeats one of this.
+func (r *Reassembler) Forget(whole *sms.Message, fate sms.Fate) (parts []sms.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.given[whole]
 	if a == nil {
 		return nil
 	}
+	r.drop(a)
+	refused := fate != sms.Accepted
+	for _, m := range a.parts {
+		r.past.put(r.past.sum(m), verdict{completed: m.Part.Seq == a.last, refused: refused})
+		if !m.ID.IsZero() {
+			parts = append(parts, m.ID)
+		}
+	}
+	if a.complete() {
+		r.past.put(r.past.sum(a.parts...), verdict{completed: true, refused: refused})
+	}
+	return parts
+}
+
+func (r *Reassembler) drop(a *assembly) {
 	for _, given := range a.given {
 		delete(r.given, given)
 	}
@@ -196,12 +257,6 @@ func (r *Reassembler) Forget(whole *sms.Message) (parts []sms.ID) {
 		delete(r.byKey, a.key)
 	}
 	r.octets -= a.octets
-	for _, m := range a.parts {
-		if !m.ID.IsZero() {
-			parts = append(parts, m.ID)
-		}
-	}
-	return parts
 }
 
 // Expired gives what waited too long: messages assembled of the parts that are there, with Incomplete set where some are not, and
@@ -216,6 +271,10 @@ func (r *Reassembler) Expired(now time.Time) []*sms.Message {
 	var expired []*sms.Message
 	r.due = now.Add(r.limits.Age)
 	for a := range r.all {
+		if !now.Before(a.due) && a.repeats {
+			r.drop(a) // nothing new came with it
+			continue
+		}
 		if !now.Before(a.due) {
 			a.due = now.Add(r.limits.Age)
 			if !a.complete() && r.byKey[a.key] == a {

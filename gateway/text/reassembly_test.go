@@ -1,6 +1,7 @@
 package text
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -32,11 +33,22 @@ func part(ref uint16, total, seq uint8, s string) *sms.Message {
 // add adds a part and wants the text of a whole message, or none where want is empty.
 func add(t *testing.T, r *Reassembler, m *sms.Message, want string, wantDup bool) *sms.Message {
 	t.Helper()
-	whole, dup, err := r.Add(m)
-	if err != nil || dup != wantDup || (whole != nil) != (want != "") || whole != nil && whole.Text != want {
-		t.Fatalf("part %+v: %+v, %v, %v; want %q, %v", m.Part, whole, dup, err, want, wantDup)
+	whole, held, err := r.Add(m)
+	if err != nil || held == nil || (held != m) != wantDup || (whole != nil) != (want != "") || whole != nil && whole.Text != want {
+		t.Fatalf("part %+v: %+v, %+v, %v; want %q, %v", m.Part, whole, held, err, want, wantDup)
+	}
+	if held.Part != m.Part || !sameOctets(held, m) {
+		t.Fatalf("part %+v: another is held: %+v", m.Part, held)
 	}
 	return whole
+}
+
+// refuse adds a part that is not taken.
+func refuse(t *testing.T, r *Reassembler, m *sms.Message, want error) {
+	t.Helper()
+	if whole, held, err := r.Add(m); whole != nil || held != nil || !errors.Is(err, want) {
+		t.Fatalf("part %+v: %+v, %+v, %v; want the error %v", m.Part, whole, held, err, want)
+	}
 }
 
 func TestReassembler(t *testing.T) {
@@ -47,7 +59,11 @@ func TestReassembler(t *testing.T) {
 	two.Receipt = sms.ReceiptFinal
 	add(t, r, two, "", false)
 	add(t, r, three, "", false)
-	add(t, r, two, "", true)
+	repeated := part(7, 3, 2, "two ")
+	repeated.ID = sms.ID{9}
+	if _, held, _ := r.Add(repeated); held != two {
+		t.Errorf("a repetition: %+v is held, and not the first", held)
+	}
 	whole := add(t, r, one, "one two three", false)
 	if !whole.ID.IsZero() || whole.Part.IsSet() || whole.Segments != 3 || whole.Incomplete || !whole.Received.Equal(start) ||
 		whole.Data != nil || len(whole.TLVs) != 1 || whole.Receipt != sms.ReceiptFinal || whole.From != one.From || whole.Ingress != one.Ingress {
@@ -67,14 +83,14 @@ func TestReassembler(t *testing.T) {
 	if r.Len() != 1 {
 		t.Errorf("%d messages held", r.Len())
 	}
-	if ids := r.Forget(again); !slices.Equal(ids, []sms.ID{one.ID, two.ID, three.ID}) {
+	if ids := r.Forget(again, sms.Accepted); !slices.Equal(ids, []sms.ID{one.ID, two.ID, three.ID}) {
 		t.Errorf("forgot %v", ids)
 	}
-	if ids := r.Forget(again); ids != nil || r.Len() != 0 || r.octets != 0 || len(r.given) != 0 || len(r.byKey) != 0 {
+	if ids := r.Forget(again, sms.Accepted); ids != nil || r.Len() != 0 || r.octets != 0 || len(r.given) != 0 || len(r.byKey) != 0 {
 		t.Errorf("not forgotten: %v, %+v", ids, r)
 	}
 	// After that the same reference is a new message.
-	add(t, r, part(7, 3, 1, "one "), "", false)
+	add(t, r, part(7, 3, 1, "another "), "", false)
 }
 
 func TestReassemblerInterleaved(t *testing.T) {
@@ -129,9 +145,9 @@ func TestReassemblerAnyOrder(t *testing.T) {
 		order := append(rnd.Perm(total), rnd.IntN(total))
 		var whole *sms.Message
 		for n, i := range order {
-			w, dup, err := r.Add(parts[i])
-			if err != nil || dup != (n == total) || (w != nil) != (n >= total-1) {
-				t.Fatalf("part %d of %d: %v, %v, %v", n+1, total, w, dup, err)
+			w, held, err := r.Add(parts[i])
+			if err != nil || held != parts[i] || (w != nil) != (n >= total-1) {
+				t.Fatalf("part %d of %d: %v, %v, %v", n+1, total, w, held, err)
 			}
 			whole = w
 		}
@@ -153,13 +169,13 @@ func TestReassemblerReusedReference(t *testing.T) {
 		t.Fatalf("expired: %+v", expired)
 	}
 	complete := add(t, r, part(7, 2, 2, "new 2"), "new 1 new 2", false)
-	r.Forget(expired[0]) // does not touch the new one
+	r.Forget(expired[0], sms.Accepted) // does not touch the new one
 	// A third message begins before the second, complete, is forgotten; that does not touch the third.
 	add(t, r, part(7, 2, 2, "third 2"), "", false)
 	if got := r.Expired(start); got != nil {
 		t.Fatalf("a complete message that was just given expired: %+v", got)
 	}
-	if ids := r.Forget(complete); len(ids) != 2 {
+	if ids := r.Forget(complete, sms.Accepted); len(ids) != 2 {
 		t.Fatalf("forgot %v", ids)
 	}
 	add(t, r, part(7, 2, 1, "third 1 "), "third 1 third 2", false)
@@ -179,7 +195,7 @@ func TestReassemblerExpired(t *testing.T) {
 			t.Fatalf("after %v: %+v", at, got)
 		}
 	}
-	if got := r.Expired(start.Add(70 * time.Second)); len(got) != 1 || got[0].Text != "x" || r.Forget(got[0]) == nil {
+	if got := r.Expired(start.Add(70 * time.Second)); len(got) != 1 || got[0].Text != "x" || r.Forget(got[0], sms.Accepted) == nil {
 		t.Fatalf("after 70 s: %+v", got)
 	}
 	got := r.Expired(start.Add(90 * time.Second))
@@ -193,7 +209,7 @@ func TestReassemblerExpired(t *testing.T) {
 		t.Fatalf("after 200 s: %+v", again)
 	}
 	for _, m := range again {
-		r.Forget(m)
+		r.Forget(m, sms.Accepted)
 	}
 	// So is a complete one.
 	add(t, r, part(5, 2, 1, "a"), "", false)
@@ -201,7 +217,7 @@ func TestReassemblerExpired(t *testing.T) {
 	if got := r.Expired(start.Add(time.Minute)); len(got) != 1 || got[0].Text != "ab" || got[0].Incomplete {
 		t.Fatalf("complete: %+v", got)
 	}
-	if ids := r.Forget(whole); len(ids) != 2 { // by the first that was given, too
+	if ids := r.Forget(whole, sms.Accepted); len(ids) != 2 { // by the first that was given, too
 		t.Errorf("forgot %v", ids)
 	}
 	if r.Len() != 0 || r.Expired(start.AddDate(1, 0, 0)) != nil {
@@ -213,9 +229,7 @@ func TestReassemblerLimits(t *testing.T) {
 	r := NewReassembler(Limits{Messages: 2, Octets: 3*512 + 10})
 	full := func(m *sms.Message) {
 		t.Helper()
-		if whole, dup, err := r.Add(m); whole != nil || dup || !errors.Is(err, ErrReassemblyFull) {
-			t.Fatalf("part %+v: %v, %v, %v", m.Part, whole, dup, err)
-		}
+		refuse(t, r, m, ErrReassemblyFull)
 	}
 	add(t, r, part(1, 2, 1, "12345"), "", false)
 	add(t, r, part(2, 2, 1, "123"), "", false)
@@ -228,7 +242,7 @@ func TestReassemblerLimits(t *testing.T) {
 	full(tlvs)
 	add(t, r, part(2, 2, 1, "123"), "", true)
 	whole := add(t, r, part(2, 2, 2, "12"), "12312", false)
-	r.Forget(whole)
+	r.Forget(whole, sms.Accepted)
 	add(t, r, part(3, 2, 1, "1"), "", false)
 	add(t, r, part(3, 2, 2, ""), "1", false)
 	full(part(1, 2, 2, "")) // a fourth part
@@ -238,9 +252,7 @@ func TestReassemblerLimits(t *testing.T) {
 	for _, p := range []sms.Part{{}, {Total: 2}, {Total: 2, Seq: 3}} {
 		m := part(9, 2, 1, "")
 		m.Part = p
-		if _, _, err := r.Add(m); !errors.Is(err, ErrPart) {
-			t.Errorf("part %+v: %v", p, err)
-		}
+		refuse(t, r, m, ErrPart)
 	}
 }
 
@@ -287,11 +299,11 @@ func TestReassemblerConcurrently(t *testing.T) {
 				for seq := uint8(1); seq <= total; seq++ {
 					m := part(ref, total, seq, "x")
 					m.From.Value = fmt.Sprint(i)
-					whole, dup, err := r.Add(m)
-					if dup || err != nil || (whole != nil) != (seq == total) {
-						t.Errorf("sender %d, part %d: %v, %v, %v", i, seq, whole, dup, err)
+					whole, held, err := r.Add(m)
+					if held != m || err != nil || (whole != nil) != (seq == total) {
+						t.Errorf("sender %d, part %d: %v, %v, %v", i, seq, whole, held, err)
 					}
-					if whole != nil && len(r.Forget(whole)) != total {
+					if whole != nil && len(r.Forget(whole, sms.Accepted)) != total {
 						t.Error("not forgotten")
 					}
 				}
@@ -314,12 +326,14 @@ func BenchmarkReassemblerAdd(b *testing.B) {
 	}
 	n := 0
 	for b.Loop() {
-		whole, _, err := r.Add(parts[n%3])
+		m := parts[n%3]
+		binary.BigEndian.PutUint64(m.Data, uint64(n)) // of a message that was forgotten: nobody holds it any more
+		whole, _, err := r.Add(m)
 		if err != nil {
 			b.Fatal(err)
 		}
 		if n++; whole != nil {
-			r.Forget(whole)
+			r.Forget(whole, sms.Accepted)
 		}
 	}
 }

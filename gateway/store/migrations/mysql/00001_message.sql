@@ -88,21 +88,10 @@ CREATE TABLE IF NOT EXISTS message_segment (
     KEY message_segment_smsc (leg, smsc_key, message_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- The parts of inbound long messages that wait for the rest.
+-- The parts of inbound long messages that wait for the rest. A part has an id of its own, and belongs to the node that took it.
 CREATE TABLE IF NOT EXISTS message_part (
-    owner VARCHAR(300) NOT NULL,
-    from_address VARCHAR(100) NOT NULL,
-    from_ton SMALLINT NOT NULL,
-    from_npi SMALLINT NOT NULL,
-    to_address VARCHAR(100) NOT NULL,
-    to_ton SMALLINT NOT NULL,
-    to_npi SMALLINT NOT NULL,
-    ref INTEGER NOT NULL,
-    wide SMALLINT NOT NULL,
-    total SMALLINT NOT NULL,
-    seq SMALLINT NOT NULL,
+    id CHAR(26) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     node VARCHAR(255) NOT NULL,
     received BIGINT NOT NULL,
-    message LONGBLOB NOT NULL,
-    PRIMARY KEY (owner, from_address, from_ton, from_npi, to_address, to_ton, to_npi, ref, wide, total, seq)
+    message LONGBLOB NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

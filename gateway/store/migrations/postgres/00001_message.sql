@@ -85,21 +85,10 @@ CREATE TABLE message_segment (
 );
 CREATE INDEX message_segment_smsc ON message_segment (leg, smsc_key, message_id);
 
--- The parts of inbound long messages that wait for the rest.
+-- The parts of inbound long messages that wait for the rest. A part has an id of its own, and belongs to the node that took it.
 CREATE TABLE message_part (
-    owner VARCHAR(300) NOT NULL,
-    from_address VARCHAR(100) NOT NULL,
-    from_ton SMALLINT NOT NULL,
-    from_npi SMALLINT NOT NULL,
-    to_address VARCHAR(100) NOT NULL,
-    to_ton SMALLINT NOT NULL,
-    to_npi SMALLINT NOT NULL,
-    ref INTEGER NOT NULL,
-    wide SMALLINT NOT NULL,
-    total SMALLINT NOT NULL,
-    seq SMALLINT NOT NULL,
+    id CHAR(26) NOT NULL PRIMARY KEY,
     node VARCHAR(255) NOT NULL,
     received BIGINT NOT NULL,
-    message BYTEA NOT NULL,
-    PRIMARY KEY (owner, from_address, from_ton, from_npi, to_address, to_ton, to_npi, ref, wide, total, seq)
+    message BYTEA NOT NULL
 );
