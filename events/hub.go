@@ -17,6 +17,8 @@ type Hub struct {
 	mu     sync.Mutex
 	ring   []slot // event seq stands in ring[seq%len]
 	head   uint64 // seq of the last one; 0: none yet
+	first  uint64 // seq of the oldest that is kept; head+1: none
+	octets int    // that the kept ones hold, about
 	wake   chan struct{}
 	waited bool // somebody waits on wake
 	waking bool // the timer is set to close it
@@ -33,6 +35,7 @@ type slot struct {
 	event Event
 	at    time.Time
 	json  []byte // nil until somebody needed it; then never changed
+	size  int    // its share of octets
 }
 
 // wakeGap is the least time between two wake-ups of those who wait: what comes within it they get in one batch. An event after
@@ -42,12 +45,22 @@ const wakeGap = 2 * time.Millisecond
 // Kept is how many events a node keeps unless its owner says otherwise.
 const Kept = 10_000
 
+// maxOctets bounds what the kept events hold, so that ten thousand of the longest messages do not fill the memory: the oldest go
+// first, whatever their number.
+const maxOctets = 64 << 20
+
+// weighty is an event whose size its sender decides.
+type weighty interface{ weight() int }
+
+func (e MessageReceived) weight() int { return len(e.Text) + len(e.Data) }
+func (e Raised) weight() int          { return len(e.params) }
+
 // NewHub makes a hub that keeps the last keep events (Kept where it is not positive) and signs them with the node's name.
 func NewHub(node string, keep int) *Hub {
 	if keep <= 0 {
 		keep = Kept
 	}
-	h := &Hub{ring: make([]slot, keep), wake: make(chan struct{})}
+	h := &Hub{ring: make([]slot, keep), first: 1, wake: make(chan struct{})}
 	h.encoder = json.NewEncoder(&h.buffer)
 	h.encoder.SetEscapeHTML(false)
 	h.node, _ = json.Marshal(node) // a string always marshals
@@ -61,8 +74,14 @@ func (h *Hub) Publish(e Event) {
 	now := time.Now()
 	h.mu.Lock()
 	h.head++
-	s := &h.ring[h.head%uint64(len(h.ring))]
-	s.event, s.at, s.json = e, now, nil
+	if h.head-h.first == uint64(len(h.ring)) {
+		h.drop()
+	}
+	s := h.slot(h.head)
+	s.event, s.at = e, now
+	if w, ok := e.(weighty); ok {
+		h.weigh(s, w.weight())
+	}
 	if h.waited && !h.waking {
 		h.waking = true
 		h.timer.Reset(max(0, wakeGap-now.Sub(h.woke)))
@@ -87,12 +106,23 @@ func (h *Hub) Seq() uint64 {
 	return h.head
 }
 
-// oldest is the number of the oldest event that is kept; head+1 where there is none.
-func (h *Hub) oldest() uint64 {
-	if n := uint64(len(h.ring)); h.head > n {
-		return h.head - n + 1
+func (h *Hub) slot(seq uint64) *slot { return &h.ring[seq%uint64(len(h.ring))] }
+
+// drop forgets the oldest event that is kept.
+func (h *Hub) drop() {
+	s := h.slot(h.first)
+	h.octets -= s.size
+	*s = slot{}
+	h.first++
+}
+
+// weigh adds to what an event holds, at the cost of the oldest. The newest stays, whatever it holds.
+func (h *Hub) weigh(s *slot, octets int) {
+	s.size += octets
+	h.octets += octets
+	for h.octets > maxOctets && h.first < h.head {
+		h.drop()
 	}
-	return 1
 }
 
 // Entry is one event as a subscription gives it.
@@ -145,7 +175,7 @@ func (h *Hub) Subscribe(filter Filter, start Start) *Subscription {
 	case !start.resumes:
 		s.next = h.head + 1
 	case start.after == 0:
-		s.next = h.oldest()
+		s.next = h.first
 	case start.after > h.head:
 		s.next, s.anew = 1, true
 	default:
@@ -192,14 +222,14 @@ func (s *Subscription) read() (wait <-chan struct{}) {
 	h := s.hub
 	s.slots = s.slots[:0]
 	h.mu.Lock()
-	from, oldest, head := s.next, h.oldest(), h.head
+	from, oldest, head := s.next, h.first, h.head
 	first := max(from, oldest)
 	if from > head && !s.anew {
 		wait = h.wake
 		h.waited = true
 	}
 	for seq := first; seq <= head && len(s.slots) < readStep; seq++ {
-		s.slots = append(s.slots, h.ring[seq%uint64(len(h.ring))])
+		s.slots = append(s.slots, *h.slot(seq))
 	}
 	h.mu.Unlock()
 
@@ -260,12 +290,14 @@ func (s *Subscription) encode() {
 func (h *Hub) encoded(seq uint64, fresh []byte) []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if seq < h.oldest() {
+	if seq < h.first {
 		return fresh
 	}
-	s := &h.ring[seq%uint64(len(h.ring))]
-	if s.json == nil {
+	s := h.slot(seq)
+	if s.json == nil && fresh != nil {
 		s.json = fresh
+		h.weigh(s, len(fresh))
+		return fresh // weigh may have dropped it
 	}
 	return s.json
 }

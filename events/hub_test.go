@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -348,5 +349,25 @@ func BenchmarkEncode(b *testing.B) {
 		if batch, err := s.Next(b.Context()); err != nil || !bytes.HasPrefix(batch[0].JSON, []byte(`{"jsonrpc"`)) {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Ten thousand of the longest messages do not fill the memory: the oldest go, and who asks for them is told.
+func TestKeptOctetsAreBounded(t *testing.T) {
+	hub := NewHub("gw", 1000)
+	text := strings.Repeat("x", 1<<20)
+	for range 200 {
+		hub.Publish(MessageReceived{ID: "1", Text: text})
+	}
+	first, err := hub.Subscribe(Filter{}, After(1)).Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, ok := first[0].Event.(EventsLost)
+	if !ok || lost.FromSeq != 2 || lost.ToSeq < 130 || lost.ToSeq >= 200 {
+		t.Errorf("%+v", first[0].Event)
+	}
+	if held := hub.octets; held > maxOctets || held < maxOctets/2 {
+		t.Errorf("the hub holds %d octets of %d", held, maxOctets)
 	}
 }
