@@ -37,10 +37,15 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 		return
 	}
 	p.route = g.routes.Load().Decide(m)
-	if len(p.route.Targets) == 0 {
+	switch {
+	case p.route.Loop:
+		p.fail(sms.Failed(sms.Permanent, sms.CauseLoop, "rule "+p.route.Rule+" sends it back to "+m.Ingress.String()))
+		return
+	case len(p.route.Targets) == 0:
 		p.fail(sms.Failed(sms.Permanent, sms.CauseNoRoute, noRouteHint(m)))
 		return
 	}
+	p.out = p.route.Rewrite(m)
 	p.try()
 }
 
@@ -55,39 +60,25 @@ func noRouteHint(m *sms.Message) string {
 type passage struct {
 	g       *Gateway
 	m       *sms.Message
+	out     *sms.Message // what goes out: m, or a copy that the rule rewrote
 	route   route.Decision
 	attempt int // how many targets were tried; Targets[attempt-1] is the one that has it now
 	done    func(sms.Outcome)
-}
-
-// try hands the message to the next target.
-func (p *passage) try() {
-	target := p.route.Targets[p.attempt]
-	p.attempt++
-	switch target.Kind {
-	case sms.LegConnection:
-		p.g.reports.sending(target)
-		p.g.connections.Submit(target.Name, p.m, p.ended)
-	case sms.LegSIP:
-		p.g.sip.Send(p.m, p.ended)
-	default:
-		p.ended(sms.Failed(sms.Permanent, sms.CauseInternal, "no way to "+target.String()))
-	}
 }
 
 // ended takes the fate of an attempt, which alone says what happens next. An attempt whose fate is unknown is made again
 // elsewhere, since a lost message is worse than a double one.
 func (p *passage) ended(o sms.Outcome) {
 	target := p.route.Targets[p.attempt-1]
-	o.Egress = target
+	o.Egress = target.Leg
 	if o.Fate == sms.Accepted {
 		p.accepted(o)
 		return
 	}
-	if target.Kind == sms.LegConnection {
-		p.g.reports.sent(target)
+	if target.Leg.Kind == sms.LegConnection {
+		p.g.reports.sent(target.Leg)
 	}
-	if o.Severity != sms.Permanent && p.attempt < len(p.route.Targets) {
+	if o.Severity != sms.Permanent && p.attempt < len(p.route.Targets) && !(o.Fate == sms.Unknown && target.FailUnknown) {
 		p.try()
 		return
 	}

@@ -42,6 +42,7 @@ type Gateway struct {
 	reports     *reports
 
 	routes atomic.Pointer[route.Table]
+	rules  atomic.Pointer[route.Rules]
 	table  atomic.Pointer[connectionTable]
 	// reloading lets one reload run at a time, and keeps it apart from what else changes the connections.
 	reloading sync.Mutex

@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 }
 
 // standardAlone are the packages that need nothing beside the standard library, so that whoever links them links no more.
-var standardAlone = []string{"mi", "events", "gateway/sms", "gateway/receipt", "gateway/route"}
+var standardAlone = []string{"mi", "events", "gateway/sms", "gateway/receipt"}
 
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "sipsmpp/...").CombinedOutput()

@@ -21,14 +21,22 @@ const (
 
 // Send sends m to m.To by way of the next hops. done is told the outcome once, possibly before Send returns; it must not block.
 func (e *Endpoint) Send(m *sms.Message, done func(sms.Outcome)) {
-	now := time.Now()
+	e.admit(&outgoing{
+		m: m, done: done, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()},
+		request: make([]byte, 0, usualHead+len(m.Text)),
+	})
+}
+
+// admit starts with a message unless it cannot be sent, or there are too many.
+func (e *Endpoint) admit(o *outgoing) {
+	m, done, now := o.m, o.done, time.Now()
 	refuse := func(s sms.Severity, c sms.Cause, detail string) {
-		o := sms.Failed(s, c, detail)
-		o.Egress = sms.SIP
-		done(o)
+		failed := sms.Failed(s, c, detail)
+		failed.Egress = sms.SIP
+		done(failed)
 	}
 	switch {
-	case len(e.hops) == 0:
+	case o.only == nil && len(e.hops) == 0:
 		refuse(sms.Permanent, sms.CauseNoRoute, "messages to SIP have no next hop; set sip.outbound_uri")
 		return
 	case m.IsBinary():
@@ -53,10 +61,7 @@ func (e *Endpoint) Send(m *sms.Message, done func(sms.Outcome)) {
 		refuse(sms.Temporary, sms.CauseQueueFull, fmt.Sprintf("%d messages to SIP wait for an answer", e.cfg.MaxPending))
 		return
 	}
-	e.try(&outgoing{
-		m: m, done: done, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()},
-		request: make([]byte, 0, usualHead+len(m.Text)),
-	})
+	e.try(o)
 }
 
 // try makes the next attempt: the next address of the next hop, else the next hop. Where none is left the message has failed.

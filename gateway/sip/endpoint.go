@@ -22,6 +22,9 @@ type Endpoint struct {
 	domain  string
 	hops    []*hop
 
+	otherHops     sync.Map // uri -> *hop: those that routes name
+	otherHopCount atomic.Int64
+
 	sockets   []*udpSocket
 	listeners []*tcpListener
 	addrs     []net.Addr // in the order of Config.Listen

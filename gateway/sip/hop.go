@@ -164,6 +164,13 @@ func sentBy(ip netip.Addr, port uint16) string {
 // pick is the next hop that o goes to: in the order of the configuration, those that lately did not answer last. Nil: none is
 // left.
 func (e *Endpoint) pick(o *outgoing, now time.Time) *hop {
+	if o.only != nil {
+		if o.tried != 0 || now.UnixNano() < o.only.aside.Load() {
+			return nil
+		}
+		o.tried = 1
+		return o.only
+	}
 	for _, suspects := range [2]bool{false, true} {
 		for i, h := range e.hops {
 			n := now.UnixNano()

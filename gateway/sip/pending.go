@@ -21,6 +21,7 @@ type outgoing struct {
 	fromTag uint64
 
 	// Which way it goes.
+	only       *hop   // the one next hop that it may take; nil: those of sip.outbound_uri
 	tried      uint64 // the next hops that had their turn, one bit each
 	hop        *hop
 	next       int // of the hop's targets

@@ -66,7 +66,7 @@ func (db *DB) checkSchema(ctx context.Context) error {
 	}
 	// Another node that starts makes the version table first: so it is looked for last.
 	found := ""
-	for _, table := range []string{"message", "message_segment", "message_part"} {
+	for _, table := range []string{"message", "message_segment", "message_part", "route"} {
 		if has, err := db.hasTable(ctx, table); err != nil {
 			return err
 		} else if has {

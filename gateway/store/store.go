@@ -24,6 +24,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"sipsmpp/gateway/route"
 	"sipsmpp/gateway/sms"
 )
 
@@ -119,11 +120,23 @@ func Check(ctx context.Context, url string) ([]sms.Fault, error) {
 	if err := db.ready(ctx, db.checkSchema); err != nil {
 		return nil, src.fault(err)
 	}
-	if has, err := db.hasTable(ctx, "smpp"); err != nil || !has {
+	var faults []sms.Fault
+	if has, err := db.hasTable(ctx, "smpp"); err != nil {
 		return nil, src.fault(err)
+	} else if has {
+		if _, faults, err = db.Connections(ctx); err != nil {
+			return nil, src.fault(err)
+		}
 	}
-	_, faults, err := db.Connections(ctx)
-	return faults, src.fault(err)
+	if has, err := db.hasTable(ctx, "route"); err != nil || !has {
+		return faults, src.fault(err)
+	}
+	rules, err := db.Routes(ctx)
+	if err != nil {
+		return faults, src.fault(err)
+	}
+	_, wrong := route.Compile(rules, route.Options{})
+	return append(faults, wrong...), nil
 }
 
 // ready reaches the database and then does what is asked with its schema.

@@ -1,0 +1,31 @@
+package gateway
+
+import (
+	"sipsmpp/gateway/sms"
+)
+
+// try hands the message to the next target.
+func (p *passage) try() {
+	target := p.route.Targets[p.attempt]
+	p.attempt++
+	switch {
+	case target.Reject:
+		p.ended(target.Outcome())
+	case target.Leg.Kind == sms.LegConnection:
+		p.g.reports.sending(target.Leg)
+		p.g.connections.Submit(target.Leg.Name, p.out, p.ended)
+	case target.URI != "":
+		m := p.out
+		if to := target.Recipient(m); to != m.To {
+			other := *m
+			other.To, m = to, &other
+		}
+		p.g.sip.SendTo(target.URI, m, p.ended)
+	case target.Leg.Kind == sms.LegSIP:
+		p.g.sip.Send(p.out, p.ended)
+	case target.Leg.Kind == sms.LegApp:
+		p.ended(sms.Outcome{Fate: sms.Accepted}) // E_MESSAGE_RECEIVED told them
+	default:
+		p.ended(sms.Failed(sms.Temporary, sms.CauseNotReady, "nothing is bound as "+target.Leg.String()))
+	}
+}
