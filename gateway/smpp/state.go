@@ -86,8 +86,12 @@ var legal = func() (t [stateClosed + 1][2]commands) {
 	return t
 }()
 
-// illegal is the status for a request that is not legal in a state: a second bind has its own (SMPP 3.4, table 5-2).
+// illegal is the status for a request that is not legal in a state: a second bind has its own (SMPP 3.4, table 5-2). A message that
+// crossed our unbind on the way is no fault of the peer's: it is told to try again, since many give a message up for 0x04.
 func illegal(s state, c wire.CommandID) wire.Status {
+	if s == stateUnbinding && (legal[stateTRX][esme] | legal[stateTRX][smsc]).has(c) {
+		return wire.StatusSystemError
+	}
 	if s.bound() && commandSet(wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver).has(c) {
 		return wire.StatusAlreadyBound
 	}
