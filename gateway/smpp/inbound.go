@@ -17,24 +17,27 @@ type inbound struct {
 	data wire.DataSM
 }
 
+// decode reads a submit_sm, deliver_sm or data_sm. What it gives is good until the next.
+func (in *inbound) decode(command wire.CommandID, body []byte) (*wire.SM, error) {
+	if command != wire.CmdDataSM {
+		return &in.sm, in.sm.DecodeBody(body)
+	}
+	d := &in.data
+	err := d.DecodeBody(body)
+	in.sm = wire.SM{
+		ServiceType: d.ServiceType, Source: d.Source, Dest: d.Dest, ESMClass: d.ESMClass,
+		RegisteredDelivery: d.RegisteredDelivery, DataCoding: d.DataCoding, TLVs: d.TLVs,
+	}
+	return &in.sm, err
+}
+
 // received is called by the session: a deliver_sm, a data_sm, or an outbind on a socket that we opened.
 func (b *bind) received(s *session, h wire.Header, body []byte) {
-	sm := &b.inbound.sm
-	var err error
-	switch h.Command {
-	case wire.CmdDeliverSM:
-		err = sm.DecodeBody(body)
-	case wire.CmdDataSM:
-		d := &b.inbound.data
-		err = d.DecodeBody(body)
-		*sm = wire.SM{
-			ServiceType: d.ServiceType, Source: d.Source, Dest: d.Dest, ESMClass: d.ESMClass,
-			RegisteredDelivery: d.RegisteredDelivery, DataCoding: d.DataCoding, TLVs: d.TLVs,
-		}
-	default:
+	if h.Command != wire.CmdDeliverSM && h.Command != wire.CmdDataSM {
 		b.log.Warn("the peer sent an outbind on a socket that we opened; it is ignored", "seq", h.Sequence)
 		return
 	}
+	sm, err := b.inbound.decode(h.Command, body)
 	if err != nil {
 		b.connection.counters.malformed.Add(1)
 		b.log.Warn("a PDU that does not parse is refused", "command", h.Command, "seq", h.Sequence, "error", err)
@@ -86,9 +89,13 @@ func userData(sm *wire.SM) []byte {
 
 // message makes a message of a deliver_sm or data_sm: whole, or one part.
 func (b *bind) message(sm *wire.SM) *sms.Message {
-	c := b.connection
+	return messageOf(sm, sms.Connection(b.connection.row.Name), b.remote, b.connection.cfg.Alphabet)
+}
+
+// messageOf makes a message of what came by a leg: whole, or one part. alphabet is what data_coding 0 means there.
+func messageOf(sm *wire.SM, ingress sms.Leg, peer string, alphabet sms.Alphabet) *sms.Message {
 	m := &sms.Message{
-		Ingress: sms.Connection(c.row.Name), Peer: b.remote, From: sm.Source, To: sm.Dest,
+		Ingress: ingress, Peer: peer, From: sm.Source, To: sm.Dest,
 		DataCoding: sm.DataCoding, HasDataCoding: true, ServiceType: sm.ServiceType, ProtocolID: sm.ProtocolID,
 		Priority: sm.PriorityFlag, ReplaceIfPresent: sm.ReplaceIfPresent != 0, ReplyPath: sm.ESMClass&wire.ESMClassReplyPath != 0,
 		Segments: 1, Received: time.Now(),
@@ -99,7 +106,7 @@ func (b *bind) message(sm *wire.SM) *sms.Message {
 		decode = text.DecodePart
 	}
 	// The only error is a damaged user data header; the text beside it is there nevertheless, and better than nothing.
-	d, _ := decode(userData(sm), sm.ESMClass&wire.ESMClassUDHI != 0, sm.DataCoding, c.cfg.Alphabet)
+	d, _ := decode(userData(sm), sm.ESMClass&wire.ESMClassUDHI != 0, sm.DataCoding, alphabet)
 	m.Text, m.Data, m.Alphabet, m.Class, m.UDH, m.Part = d.Text, d.Data, d.Alphabet, d.Class, d.UDH, d.Part
 	if parted {
 		m.Part = part

@@ -93,6 +93,7 @@ type sessionConfig struct {
 	window          int
 	responseTimeout time.Duration
 	enquireLink     time.Duration // 0: never
+	unanswered      int           // most messages of the peer that may wait for our answer; 0: maxUnanswered
 	counters        *counters
 	log             *slog.Logger
 }
@@ -139,10 +140,15 @@ func newSession(conn net.Conn, owner owner, config sessionConfig) *session {
 
 // run serves the session until it is over, and gives its cause. bind is the request that it begins with.
 func (s *session) run(command wire.CommandID, bind *wire.Bind) error {
-	go s.write()
 	if err := s.request(command, bind); err != nil {
 		s.close(fmt.Errorf("the bind cannot be sent: %w", err))
 	}
+	return s.serve()
+}
+
+// serve serves a session that the peer begins until it is over, and gives its cause.
+func (s *session) serve() error {
+	go s.write()
 	s.read()
 	<-s.wrote
 	return s.cause
@@ -199,10 +205,18 @@ func (s *session) room() int {
 }
 
 func (s *session) roomLocked() int {
-	if s.state != stateTX && s.state != stateTRX || len(s.out) >= fullOut {
+	if !legal[s.state][s.role].has(s.carrier()) || len(s.out) >= fullOut {
 		return 0
 	}
 	return s.sessionConfig.window - s.window.messages
+}
+
+// carrier is the request that messages leave by.
+func (s *session) carrier() wire.CommandID {
+	if s.role == smsc {
+		return wire.CmdDeliverSM
+	}
+	return wire.CmdSubmitSM
 }
 
 // errNoRoom is for a segment that came when the window was full or the session over. Nothing was sent.
@@ -217,33 +231,53 @@ func (s *session) submit(m *submission, segment int, now time.Time) error {
 	}
 	sequence := s.window.next()
 	start := len(s.out)
-	out, err := m.append(s.out, segment, sequence, now, s.noTLVs)
+	command := s.carrier()
+	out, err := m.append(s.out, command, segment, sequence, now, s.noTLVs)
 	if err != nil {
 		return err
 	}
-	s.register(request{command: wire.CmdSubmitSM, sequence: sequence, sent: now, message: m, segment: segment}, out, start)
+	s.register(request{command: command, sequence: sequence, sent: now, message: m, segment: segment}, out, start)
 	return nil
 }
 
 // respond answers a request of the peer.
 func (s *session) respond(h wire.Header, status wire.Status) {
 	s.mu.Lock()
-	over := s.respondLocked(h, status)
+	over := s.respondLocked(h, status, "")
 	s.mu.Unlock()
 	if over {
 		s.close(errDoesNotRead)
 	}
 }
 
-func (s *session) respondLocked(h wire.Header, status wire.Status) (over bool) {
+// respondLocked answers a request of the peer, a message that was taken with our id of it.
+func (s *session) respondLocked(h wire.Header, status wire.Status, id string) (over bool) {
 	if s.state == stateClosed {
 		return false
 	}
 	start := len(s.out)
 	out := wire.AppendHeader(s.out, wire.Header{Command: h.Command.Resp(), Status: status, Sequence: h.Sequence})
-	switch h.Command {
-	case wire.CmdDeliverSM, wire.CmdDataSM:
+	switch {
+	case h.Command == wire.CmdDeliverSM, h.Command == wire.CmdDataSM && s.role == esme:
 		out = wire.Finish(append(out, 0), start) // message_id, unused (SMPP 3.4, 4.6.2)
+	case status != wire.StatusOK: // and then there is no body (SMPP 3.4, 4.4.2)
+	case h.Command == wire.CmdSubmitSM, h.Command == wire.CmdDataSM:
+		out = wire.Finish(append(append(out, id...), 0), start)
+	}
+	s.queue(out, start)
+	return len(s.out) > maxOut
+}
+
+// respondWithLocked answers a request of the peer with ESME_ROK and a body.
+func (s *session) respondWithLocked(h wire.Header, body wire.Body) (over bool) {
+	if s.state == stateClosed {
+		return false
+	}
+	start := len(s.out)
+	out, err := wire.Append(s.out, wire.Header{Command: h.Command.Resp(), Sequence: h.Sequence}, body)
+	if err != nil {
+		s.log.Error("a response cannot be written", "command", h.Command.Resp(), "seq", h.Sequence, "error", err)
+		return s.respondLocked(h, wire.StatusSystemError, "")
 	}
 	s.queue(out, start)
 	return len(s.out) > maxOut
@@ -253,19 +287,28 @@ func (s *session) respondLocked(h wire.Header, status wire.Status) (over bool) {
 func (s *session) answerer(h wire.Header) func(wire.Status) {
 	var answered atomic.Bool
 	return func(status wire.Status) {
-		if answered.Swap(true) {
-			return
+		if !answered.Swap(true) {
+			s.answer(h, status, "", nil)
 		}
-		s.mu.Lock()
-		s.unanswered--
-		idle := s.draining && s.unanswered == 0
-		over := s.respondLocked(h, status)
-		s.mu.Unlock()
-		if over {
-			s.close(errDoesNotRead)
-		} else if idle {
-			s.owner.idle(s)
-		}
+	}
+}
+
+// answer answers a request that accept counted: with a body, or with a status and our id.
+func (s *session) answer(h wire.Header, status wire.Status, id string, body wire.Body) {
+	var over bool
+	s.mu.Lock()
+	s.unanswered--
+	idle := s.draining && s.unanswered == 0
+	if body != nil {
+		over = s.respondWithLocked(h, body)
+	} else {
+		over = s.respondLocked(h, status, id)
+	}
+	s.mu.Unlock()
+	if over {
+		s.close(errDoesNotRead)
+	} else if idle {
+		s.owner.idle(s)
 	}
 }
 
@@ -275,14 +318,22 @@ func (s *session) accept(h wire.Header) bool {
 	defer s.mu.Unlock()
 	switch {
 	case s.draining:
-		s.respondLocked(h, wire.StatusSystemError)
-	case s.unanswered >= maxUnanswered:
-		s.respondLocked(h, wire.StatusThrottled)
+		s.respondLocked(h, wire.StatusSystemError, "")
+	case s.unanswered >= s.mayWait():
+		s.respondLocked(h, wire.StatusThrottled, "")
 	default:
 		s.unanswered++
 		return true
 	}
 	return false
+}
+
+// mayWait is how many messages of the peer may wait for our answer.
+func (s *session) mayWait() int {
+	if n := s.sessionConfig.unanswered; n > 0 {
+		return n
+	}
+	return maxUnanswered
 }
 
 // drain refuses what the peer sends from now on, and says whether nothing is in flight either way.

@@ -39,17 +39,18 @@ type submission struct {
 	failed   *sms.Outcome // it ended before anything was sent
 }
 
-// append appends the submit_sm of one segment.
-func (s *submission) append(dst []byte, segment int, sequence uint32, now time.Time, noTLVs bool) ([]byte, error) {
+// append appends the submit_sm or deliver_sm of one segment.
+func (s *submission) append(dst []byte, command wire.CommandID, segment int, sequence uint32, now time.Time, noTLVs bool) ([]byte, error) {
 	m, part := s.m, s.encoded.Parts[segment]
 	sm := wire.SM{
 		ServiceType: m.ServiceType, Source: s.source, Dest: s.dest, ESMClass: s.esmClass, ProtocolID: m.ProtocolID,
 		PriorityFlag: m.Priority, RegisteredDelivery: s.registeredDelivery, DataCoding: s.encoded.DataCoding,
 	}
-	if m.ReplaceIfPresent {
+	if m.ReplaceIfPresent && command == wire.CmdSubmitSM {
 		sm.ReplaceIfPresent = 1
 	}
 	switch {
+	case command == wire.CmdDeliverSM: // its time fields are empty (SMPP 3.4, 4.6.1)
 	case !m.Expires.IsZero():
 		sm.ValidityPeriod = wire.FormatValidity(m.Expires.Sub(now), now)
 	case s.validity > 0:
@@ -59,7 +60,7 @@ func (s *submission) append(dst []byte, segment int, sequence uint32, now time.T
 		sm.TLVs = s.extras()
 	}
 	start := len(dst)
-	dst = wire.AppendHeader(dst, wire.Header{Command: wire.CmdSubmitSM, Sequence: sequence})
+	dst = wire.AppendHeader(dst, wire.Header{Command: command, Sequence: sequence})
 	if !s.encoded.Payload {
 		sm.ShortMessage = part
 	}
@@ -190,7 +191,7 @@ func (c *connection) prepare(m *sms.Message, done func(sms.Outcome), now time.Ti
 		s.fail(expired(m))
 		return s
 	}
-	if err := s.encode(c); err != nil {
+	if err := s.encode(&c.cfg, uint16(c.refs.Add(1))); err != nil {
 		s.fail(sms.Failed(sms.Permanent, sms.CauseUnencodable, err.Error()))
 	}
 	return s
@@ -200,20 +201,20 @@ func expired(m *sms.Message) sms.Outcome {
 	return sms.Failed(sms.Permanent, sms.CauseExpired, "it was valid until "+m.Expires.UTC().Format(time.RFC3339))
 }
 
-// encode sets what depends on the connection.
-func (s *submission) encode(c *connection) (err error) {
+// encode sets what depends on the connection. ref is what its parts share.
+func (s *submission) encode(cfg *sms.ConnectionConfig, ref uint16) (err error) {
 	m := s.m
-	if s.source, err = sourceAddress(m.From, c.cfg.SourceTON, c.cfg.SourceNPI); err != nil {
+	if s.source, err = sourceAddress(m.From, cfg.SourceTON, cfg.SourceNPI); err != nil {
 		return err
 	}
-	if s.dest, err = destAddress(m.To, c.cfg.DestTON, c.cfg.DestNPI); err != nil {
+	if s.dest, err = destAddress(m.To, cfg.DestTON, cfg.DestNPI); err != nil {
 		return err
 	}
-	long := c.cfg.LongMessage
-	if c.cfg.InterfaceVersion < 0x34 && (long == sms.LongSAR || long == sms.LongPayload) {
+	long := cfg.LongMessage
+	if cfg.InterfaceVersion < 0x34 && (long == sms.LongSAR || long == sms.LongPayload) {
 		long = sms.LongUDH16 // SMPP 3.4, 3.4: the peer knows no optional parameters
 	}
-	s.encoded, err = text.Encode(m, text.Carrier{Default: c.cfg.Alphabet, Long: long}, uint16(c.refs.Add(1)))
+	s.encoded, err = text.Encode(m, text.Carrier{Default: cfg.Alphabet, Long: long}, ref)
 	if err != nil {
 		return err
 	}
@@ -223,8 +224,8 @@ func (s *submission) encode(c *connection) (err error) {
 	if m.ReplyPath {
 		s.esmClass |= wire.ESMClassReplyPath
 	}
-	s.receipt = m.Receipt.With(c.cfg.Receipt)
-	s.registeredDelivery = registeredDelivery(m.Receipt, c.cfg.Receipt)
+	s.receipt = m.Receipt.With(cfg.Receipt)
+	s.registeredDelivery = registeredDelivery(m.Receipt, cfg.Receipt)
 	return nil
 }
 
