@@ -81,6 +81,9 @@ type MessageReceived struct {
 	Segments int    `json:"segments,omitempty"` // how many it came in, where the ingress knows
 	// Incomplete says that parts of it never came: it goes on without them.
 	Incomplete bool `json:"incomplete,omitempty"`
+	// TLVs are the optional parameters that came with it, by the name that the connection or the specification gives them, or by
+	// their tag: 0x1400.
+	TLVs map[string]Hex `json:"tlvs,omitempty"`
 }
 
 // MessageSent says that the next hop accepted a message.

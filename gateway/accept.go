@@ -26,7 +26,7 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 		m.ID = g.ids.Next()
 	}
 	g.counters.accepted.Add(1)
-	g.hub.Publish(received(m))
+	g.hub.Publish(g.received(m))
 	p := &passage{g: g, m: m, done: done}
 	switch {
 	case g.closing.Load():
@@ -141,7 +141,7 @@ func (p *passage) fail(o sms.Outcome) {
 }
 
 // received is the event that tells of a message that came in.
-func received(m *sms.Message) events.MessageReceived {
+func (g *Gateway) received(m *sms.Message) events.MessageReceived {
 	e := events.MessageReceived{
 		ID:       m.ID.String(),
 		Ref:      m.Ref,
@@ -159,6 +159,12 @@ func received(m *sms.Message) events.MessageReceived {
 		e.Data = m.Data
 	} else {
 		e.Text = m.Text
+	}
+	for name, value := range g.TLVs(m.Ingress, m.TLVs) {
+		if e.TLVs == nil {
+			e.TLVs = make(map[string]events.Hex)
+		}
+		e.TLVs[name] = value
 	}
 	return e
 }

@@ -2,27 +2,28 @@ package mi
 
 // Message is what is recorded of a message.
 type Message struct {
-	ID         string    `json:"id"`
-	Ref        string    `json:"ref,omitempty"`
-	State      string    `json:"state"`   // deferred, sent (its report is awaited), reported, done, failed
-	Ingress    string    `json:"ingress"` // sip, smpp:NAME, account:SYSTEM_ID, mi
-	Egress     string    `json:"egress,omitempty"`
-	Connection string    `json:"connection,omitempty"`
-	From       string    `json:"from"`
-	To         string    `json:"to"`
-	Text       string    `json:"text,omitempty"`
-	Data       Hex       `json:"data,omitempty"`
-	Coding     string    `json:"coding,omitempty"`
-	Received   Time      `json:"received,omitzero"`
-	Expires    Time      `json:"expires,omitzero"`
-	Receipt    Receipt   `json:"receipt"` // what its sender asked for
-	Node       string    `json:"node"`
-	Rule       string    `json:"rule,omitempty"` // the rule that named its target
-	Attempts   int       `json:"attempts"`
-	Next       Time      `json:"next_attempt,omitzero"` // while State is deferred
-	Updated    Time      `json:"updated,omitzero"`
-	Segments   []Segment `json:"segments"`
-	Report     *Report   `json:"report,omitempty"` // once the SMSC told anything
+	ID         string         `json:"id"`
+	Ref        string         `json:"ref,omitempty"`
+	State      string         `json:"state"`   // deferred, sent (its report is awaited), reported, done, failed
+	Ingress    string         `json:"ingress"` // sip, smpp:NAME, account:SYSTEM_ID, mi
+	Egress     string         `json:"egress,omitempty"`
+	Connection string         `json:"connection,omitempty"`
+	From       string         `json:"from"`
+	To         string         `json:"to"`
+	Text       string         `json:"text,omitempty"`
+	Data       Hex            `json:"data,omitempty"`
+	Coding     string         `json:"coding,omitempty"`
+	TLVs       map[string]Hex `json:"tlvs,omitempty"` // the optional parameters that it came with, by name or tag
+	Received   Time           `json:"received,omitzero"`
+	Expires    Time           `json:"expires,omitzero"`
+	Receipt    Receipt        `json:"receipt"` // what its sender asked for
+	Node       string         `json:"node"`
+	Rule       string         `json:"rule,omitempty"` // the rule that named its target
+	Attempts   int            `json:"attempts"`
+	Next       Time           `json:"next_attempt,omitzero"` // while State is deferred
+	Updated    Time           `json:"updated,omitzero"`
+	Segments   []Segment      `json:"segments"`
+	Report     *Report        `json:"report,omitempty"` // once the SMSC told anything
 }
 
 // Segment is one short message on the wire.

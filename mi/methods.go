@@ -134,6 +134,9 @@ type MessageSendParams struct {
 	ProtocolID  uint8   `json:"protocol_id,omitempty"`
 	Priority    uint8   `json:"priority,omitempty"`
 	UDH         Hex     `json:"udh,omitempty"` // information elements without the length octet
+	// TLVs are optional parameters by name or tag: {"0x1400": "0102", "operator_id": "text:acme"}. A value is hexadecimal digits;
+	// what is none, and what stands behind `text:`, is a text.
+	TLVs TLVs `json:"tlvs,omitempty"`
 }
 
 // MessageSendResult tells what became of a message that was not refused.

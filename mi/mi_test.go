@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestMethods(t *testing.T) {
 	want := []string{
 		"smpp_list [name]", "smpp_reload", "smpp_enable name", "smpp_disable name", "smpp_rebind name",
-		"message_send from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [coding] [class] [service_type] [protocol_id] [priority] [udh]",
+		"message_send from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [coding] [class] [service_type] [protocol_id] [priority] [udh] [tlvs]",
 		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]",
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",

@@ -81,6 +81,23 @@ func (r *Receipt) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// TLVs are values of optional parameters by name or tag.
+type TLVs map[string]string
+
+// UnmarshalJSON reads an object of strings, or a string that holds one, as it comes from a command line.
+func (t *TLVs) UnmarshalJSON(b []byte) error {
+	var quoted string
+	if json.Unmarshal(b, &quoted) == nil {
+		b = []byte(quoted)
+	}
+	var values map[string]string
+	if err := json.Unmarshal(b, &values); err != nil || values == nil {
+		return errors.New(`want an object of names or tags and values: {"0x1400": "0102"}`)
+	}
+	*t = values
+	return nil
+}
+
 // List is a list of strings that is [] in JSON, never null. A []string can be assigned to it.
 type List []string
 

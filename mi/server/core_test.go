@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -103,6 +104,26 @@ func (c *fakeCore) Messages(_ context.Context, f store.Filter) ([]*store.Record,
 		return nil, sms.ID{}, nil
 	}
 	return c.records, c.records[len(c.records)-1].Message.ID, nil
+}
+
+func (c *fakeCore) TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte {
+	named := make(map[string][]byte)
+	for _, t := range tlvs {
+		named[leg.String()+" "+sms.FormatTag(t.Tag)] = t.Value
+	}
+	return named
+}
+
+func (c *fakeCore) ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error) {
+	var tlvs []sms.TLV
+	for name, value := range values {
+		tag, ok := sms.ParseTag(name)
+		if !ok {
+			return nil, errors.New(connection + " has no " + name)
+		}
+		tlvs = append(tlvs, sms.TLV{Tag: tag, Value: []byte(value)})
+	}
+	return tlvs, nil
 }
 
 func (c *fakeCore) Statistics() []gateway.Statistic {

@@ -17,6 +17,13 @@ func (s *Server) messageSend(_ context.Context, p mi.MessageSendParams, reply fu
 		reply(mi.MessageSendResult{}, fault)
 		return
 	}
+	if len(p.TLVs) > 0 {
+		var err error
+		if m.TLVs, err = s.core.ParseTLVs(p.Connection, p.TLVs); err != nil {
+			reply(mi.MessageSendResult{}, badValue("tlvs", err.Error()))
+			return
+		}
+	}
 	s.core.Accept(m, func(o sms.Outcome) {
 		if o.Fate != sms.Accepted {
 			reply(mi.MessageSendResult{}, sendError(m, o))
@@ -136,7 +143,7 @@ func (s *Server) messageShow(ctx context.Context, p mi.MessageShowParams) (mi.Me
 	if err != nil {
 		return mi.Message{}, coreError(err)
 	}
-	return recorded(r), nil
+	return s.recorded(r), nil
 }
 
 // recordStates are the values of `state` in message_list.
@@ -176,7 +183,7 @@ func (s *Server) messageList(ctx context.Context, p mi.MessageListParams) (mi.Me
 		return result, err
 	}
 	for _, r := range records {
-		result.Messages = append(result.Messages, recorded(r))
+		result.Messages = append(result.Messages, s.recorded(r))
 	}
 	if !next.IsZero() {
 		result.Next = next.String()
@@ -185,7 +192,7 @@ func (s *Server) messageList(ctx context.Context, p mi.MessageListParams) (mi.Me
 }
 
 // recorded is a record as the MI tells it.
-func recorded(r *store.Record) mi.Message {
+func (s *Server) recorded(r *store.Record) mi.Message {
 	m := r.Message
 	result := mi.Message{
 		ID:       m.ID.String(),
@@ -213,13 +220,23 @@ func recorded(r *store.Record) mi.Message {
 	if r.Egress.Kind == sms.LegConnection {
 		result.Connection = r.Egress.Name
 	}
-	for i, s := range r.Segments {
+	namer := m.Ingress
+	if namer.Kind != sms.LegConnection { // who gave them the names of where they were to go
+		namer = r.Egress
+	}
+	for name, value := range s.core.TLVs(namer, m.TLVs) {
+		if result.TLVs == nil {
+			result.TLVs = make(map[string]mi.Hex)
+		}
+		result.TLVs[name] = value
+	}
+	for i, segment := range r.Segments {
 		result.Segments[i] = mi.Segment{
-			Segment:  s.Part,
-			SMSCID:   s.SMSCID,
-			State:    s.State.String(),
-			Error:    s.Error,
-			DoneTime: mi.Time(s.DoneTime),
+			Segment:  segment.Part,
+			SMSCID:   segment.SMSCID,
+			State:    segment.State.String(),
+			Error:    segment.Error,
+			DoneTime: mi.Time(segment.DoneTime),
 		}
 	}
 	if r.Report != sms.StateNone {

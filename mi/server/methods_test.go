@@ -74,6 +74,8 @@ func TestResults(t *testing.T) {
 		{"event_subscribe", `["E_*","udp:127.0.0.1:9","0"]`, `{"code":404,"message":"there is no such subscription: subscribers_list lists them"}`},
 		{"raise_event", `["E_MINE"]`, `"OK"`},
 		{"message_list", `[]`, `{"messages":[],"next":""}`},
+		{"message_send", `{"from":"1","to":"2","text":"x","connection":"acme","tlvs":{"operator":""}}`,
+			`{"code":400,"message":"Bad value: tlvs: acme has no operator","data":{"parameter":"tlvs","reason":"acme has no operator"}}`},
 		{"message_show", `["` + sms.ID{1}.String() + `"]`, `{"code":404,"message":"` + gateway.ErrUnknownMessage.Error() + `"}`},
 	} {
 		if got := s.result(t, tt.method, tt.params); got != tt.want {
@@ -163,7 +165,7 @@ func TestMessageSend(t *testing.T) {
 	core := newFakeCore()
 	s := start(t, core, Options{})
 	before := time.Now()
-	got := s.result(t, "message_send", `{"from":"ACME","to":"+49 151-123","text":"hi <&>","receipt":"all","validity":"60","ref":"r","coding":"UCS2","class":"0","connection":"acme","service_type":"CMT","protocol_id":1,"priority":2,"data_coding":8,"udh":"050101"}`)
+	got := s.result(t, "message_send", `{"from":"ACME","to":"+49 151-123","text":"hi <&>","receipt":"all","validity":"60","ref":"r","coding":"UCS2","class":"0","connection":"acme","service_type":"CMT","protocol_id":1,"priority":2,"data_coding":8,"udh":"050101","tlvs":"{\"0x1400\": \"0102\"}"}`)
 	m := core.accepted[0]
 	want := `{"id":"` + m.ID.String() + `","state":"sent","segments":1,"coding":"gsm7","connection":"acme","smsc_ids":["17"]}`
 	if got != want {
@@ -177,7 +179,7 @@ func TestMessageSend(t *testing.T) {
 	wantMessage := &sms.Message{
 		ID: m.ID, Ref: "r", Ingress: sms.MI, From: sms.ParseAddress("ACME"), To: sms.ParseAddress("+49151123"), Text: "hi <&>", UDH: []byte{5, 1, 1},
 		Alphabet: sms.AlphabetUCS2, DataCoding: 8, HasDataCoding: true, Class: sms.Class0, ServiceType: "CMT", ProtocolID: 1, Priority: 2,
-		Receipt: sms.ReceiptAll, Connection: "acme",
+		Receipt: sms.ReceiptAll, Connection: "acme", TLVs: []sms.TLV{{Tag: 0x1400, Value: []byte("0102")}},
 	}
 	if !reflect.DeepEqual(m, wantMessage) {
 		t.Errorf("got %+v\nwant %+v", m, wantMessage)

@@ -43,6 +43,8 @@ type Core interface {
 	Rebind(name string) error
 	Message(ctx context.Context, id sms.ID) (*store.Record, error)
 	Messages(ctx context.Context, f store.Filter) ([]*store.Record, sms.ID, error)
+	TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte
+	ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error)
 	Statistics() []gateway.Statistic
 	ResetStatistics()
 	Started() time.Time
