@@ -75,7 +75,7 @@ func (p *passage) ended(o sms.Outcome) {
 		p.accepted(o)
 		return
 	}
-	if target.Leg.Kind == sms.LegConnection {
+	if p.reported(target.Leg) {
 		p.g.reports.sent(target.Leg)
 	}
 	if o.Severity != sms.Permanent && p.attempt < len(p.route.Targets) && !(o.Fate == sms.Unknown && target.FailUnknown) {
@@ -100,8 +100,10 @@ func (p *passage) accepted(o sms.Outcome) {
 	}
 	p.g.hub.Publish(sent)
 	switch {
-	case o.Egress.Kind != sms.LegConnection:
+	case !p.reported(o.Egress):
 		p.done(o)
+	case o.Egress.Kind == sms.LegSIP:
+		p.expectFromSIP(o)
 	case o.Receipt == sms.ReceiptNone:
 		p.g.reports.sent(o.Egress)
 		p.done(o)

@@ -30,6 +30,7 @@ type SIPConfig struct {
 	OutboundURI List     `yaml:"outbound_uri"` // next hops for messages to SIP; a list fails over
 	Domain      string   `yaml:"domain"`       // host part of the From of messages that come from SMPP
 	Trusted     []string `yaml:"trusted"`      // CIDRs that may send without credentials
+	Reports     string   `yaml:"reports"`      // what a SIP sender gets who asked for no notification: none, text
 	MaxBody     int      `yaml:"max_body"`     // octets; a larger body gets 413
 	// MaxInProgress bounds the requests that wait for their answer; one more gets 503 with Retry-After.
 	MaxInProgress int `yaml:"max_in_progress"`
@@ -97,6 +98,7 @@ func (c Config) WithDefaults() Config {
 	if c.SIP.Trusted == nil {
 		c.SIP.Trusted = []string{"127.0.0.0/8", "::1/128"}
 	}
+	or(&c.SIP.Reports, sip.ReportsNone)
 	or(&c.SIP.MaxBody, 20_000)
 	or(&c.SIP.MaxInProgress, 10_000)
 	or(&c.SMPP.ReassemblyTimeout, Duration(5*time.Minute))
@@ -174,6 +176,7 @@ func (c Config) sip() (sip.Config, []sms.Fault) {
 		OutboundURI:   c.SIP.OutboundURI,
 		Domain:        c.SIP.Domain,
 		Trusted:       trusted,
+		Reports:       c.SIP.Reports,
 		MaxBody:       c.SIP.MaxBody,
 		MaxInProgress: c.SIP.MaxInProgress,
 	}, faults

@@ -8,11 +8,13 @@ import (
 func (p *passage) try() {
 	target := p.route.Targets[p.attempt]
 	p.attempt++
+	if p.reported(target.Leg) {
+		p.g.reports.sending(target.Leg)
+	}
 	switch {
 	case target.Reject:
 		p.ended(target.Outcome())
 	case target.Leg.Kind == sms.LegConnection:
-		p.g.reports.sending(target.Leg)
 		p.g.connections.Submit(target.Leg.Name, p.out, p.ended)
 	case target.URI != "":
 		m := p.out

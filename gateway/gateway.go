@@ -94,6 +94,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	}
 	g.db = db
 	g.reports = newReports(db, g.hub, log, g.siblings, g.smscIDFormat)
+	g.reports.tell = g.tellSender
 	g.connections = smpp.NewConnections(fromSMPP{g}, log)
 	sipConfig, _ := config.sip()
 	if g.sip, err = sip.New(sipConfig, fromSIP{g}, log); err != nil {

@@ -39,6 +39,8 @@ type reports struct {
 	siblings func(sms.Leg) []sms.Leg
 	// format gives column smsc_id_format of a leg.
 	format func(sms.Leg) string
+	// tell brings a report that was wanted to the sender of the message, beside the event.
+	tell func(*recorded, store.MessageReport)
 
 	mu       sync.Mutex
 	awaited  map[segmentKey]awaited
@@ -68,6 +70,7 @@ type recorded struct {
 	from, to sms.Address
 	request  sms.ReceiptRequest
 	segments []store.Segment
+	notify   *sms.Notify
 }
 
 // learner is a leg's, for the smsc_id_format that the leg had then.
@@ -136,7 +139,7 @@ func (r *reports) mayCome(leg sms.Leg) bool {
 // expect records an accepted message with its SMSC ids and then calls done. From here on its receipts find it.
 func (r *reports) expect(record *store.Record, done func()) {
 	m := record.Message
-	known := &recorded{id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: record.Segments}
+	known := &recorded{id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: record.Segments, notify: m.Notify}
 	// Queued before a receipt can find the message, so that its report is written after it.
 	r.db.Insert(record, func(err error) {
 		if err != nil {
@@ -230,7 +233,7 @@ func (r *reports) find(in *incoming, legs []sms.Leg) {
 		default:
 			m := matches[0]
 			r.store(in, m.Egress, awaited{m.Part, &recorded{
-				id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: m.Segments,
+				id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: m.Segments, notify: m.Notify,
 			}})
 		}
 	})
@@ -334,6 +337,7 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 		// A receipt that came twice changes nothing and is no news; of several segments only all of them make a report.
 		if (now.Complete || now.Changed && !now.State.Final()) && now.State != sms.StateNone && m.request.Wants(now.State) {
 			r.hub.Publish(report(m, now))
+			r.tell(m, now)
 		}
 		in.answer(wire.StatusOK)
 	})

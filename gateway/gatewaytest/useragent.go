@@ -124,6 +124,11 @@ func (u *UserAgent) Answer(code int) { u.code.Store(int64(code)) }
 // Send sends text to the URI to, "sip:+4915112345678@127.0.0.1:5060;transport=tcp", and gives the final response code. from is
 // the user part of From, or a whole URI. The error is that of the transport or of ctx; then there was no response.
 func (u *UserAgent) Send(ctx context.Context, to, from, text string) (code int, err error) {
+	return u.SendBody(ctx, to, from, "text/plain;charset=UTF-8", text)
+}
+
+// SendBody is Send for a body of any type.
+func (u *UserAgent) SendBody(ctx context.Context, to, from, contentType, body string) (code int, err error) {
 	var recipient, sender sip.Uri
 	if err := sip.ParseUri(to, &recipient); err != nil {
 		return 0, fmt.Errorf("to %q: %w", to, err)
@@ -138,8 +143,8 @@ func (u *UserAgent) Send(ctx context.Context, to, from, text string) (code int, 
 	header := &sip.FromHeader{Address: sender}
 	header.Params.Add("tag", sip.GenerateTagN(16))
 	req.AppendHeader(header)
-	req.AppendHeader(sip.NewHeader("Content-Type", "text/plain;charset=UTF-8"))
-	req.SetBody([]byte(text))
+	req.AppendHeader(sip.NewHeader("Content-Type", contentType))
+	req.SetBody([]byte(body))
 	res, err := u.client.Do(ctx, req)
 	if err != nil {
 		return 0, err

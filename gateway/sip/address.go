@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"strconv"
 	"strings"
 
 	"sipsmpp/gateway/sms"
@@ -34,6 +35,26 @@ func addressOf(uri *sip.Uri) sms.Address {
 		return sms.Address{}
 	}
 	return sms.ParseAddress(name)
+}
+
+// replyURI is a sender's URI as what a request to it is sent to: nothing but user, host and port. Empty where it is none of SIP:
+// then its number goes to the next hop.
+func replyURI(sender *sip.Uri) string {
+	if sender.Scheme != "sip" && sender.Scheme != "sips" || sender.User == "" || sender.Host == "" ||
+		strings.ContainsFunc(sender.Host, func(r rune) bool { return !isHostRune(r) }) ||
+		len(sender.User)+len(sender.Host) > maxCPIMValue {
+		return ""
+	}
+	for i := range len(sender.User) {
+		if c := sender.User[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>@`, c) >= 0 {
+			return ""
+		}
+	}
+	uri := "sip:" + sender.User + "@" + sender.Host
+	if sender.Port > 0 {
+		uri += ":" + strconv.Itoa(sender.Port)
+	}
+	return uri
 }
 
 // phoneContext is the global prefix that a phone-context names, with its '+'. A context that is a domain names none.

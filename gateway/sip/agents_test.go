@@ -25,6 +25,10 @@ func (h toHandler) Message(m *sms.Message, answer func(int, time.Duration)) {
 	answer(h.code, 0)
 }
 
+func (h toHandler) Notification(_ *sip.Notification, answer func(int, time.Duration)) {
+	answer(h.code, 0)
+}
+
 func start(t *testing.T, cfg sip.Config, h sip.Handler) *sip.Endpoint {
 	t.Helper()
 	cfg.Listen = []string{"udp:127.0.0.1:0", "tcp:127.0.0.1:0"}
@@ -214,3 +218,7 @@ func TestCloseWaits(t *testing.T) {
 type handlerFunc func(m *sms.Message, answer func(int, time.Duration))
 
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
+
+func (f handlerFunc) Notification(_ *sip.Notification, answer func(int, time.Duration)) {
+	answer(202, 0)
+}

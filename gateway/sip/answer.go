@@ -8,7 +8,7 @@ import (
 // What the endpoint supports, for Allow and Accept.
 const (
 	allow  = "Allow: MESSAGE, OPTIONS\r\n"
-	accept = "Accept: text/plain, multipart/mixed\r\n"
+	accept = "Accept: text/plain, message/cpim, message/imdn+xml, multipart/mixed\r\n"
 )
 
 // phrases are the standard reason phrases (RFC 3261, 21, and the extensions that added to it).

@@ -2,9 +2,11 @@ package sip
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"mime"
 	"mime/multipart"
+	"mime/quotedprintable"
 	"strings"
 	"unicode/utf8"
 
@@ -16,55 +18,97 @@ import (
 // maxParts is how many parts of a multipart body are looked at for text.
 const maxParts = 16
 
-// decodeText makes text of a body, whatever charset it is in; octets that are none of that charset become U+FFFD. It is false
-// for a type that we do not take: 415.
-func decodeText(contentType string, body []byte) (string, bool) {
+// content is what a body has for us: a text, or a notification.
+type content struct {
+	text         string
+	cpim         *cpim // the header that it came with, where it came in CPIM
+	notification *Notification
+}
+
+// decodeBody makes text of a body, whatever charset and wrapping it is in; octets that are none of that charset become U+FFFD.
+// It is false for a type that we do not take: 415.
+func decodeBody(contentType string, body []byte) (content, bool) {
 	if strings.EqualFold(contentType, "text/plain") || strings.EqualFold(contentType, "text/plain;charset=utf-8") {
-		return decodeCharset("utf-8", body)
+		text, ok := decodeCharset("utf-8", body)
+		return content{text: text}, ok
 	}
+	return decodeNested(contentType, body, 0)
+}
+
+func decodeNested(contentType string, body []byte, depth int) (content, bool) {
 	kind, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return "", false
+	if err != nil || depth == maxNesting {
+		return content{}, false
 	}
 	switch kind {
 	case "text/plain":
-		return decodeCharset(parameters["charset"], body)
+		text, ok := decodeCharset(parameters["charset"], body)
+		return content{text: text}, ok
 	case "multipart/mixed":
-		return decodeParts(parameters["boundary"], body)
+		return decodeParts(parameters["boundary"], body, depth)
+	case "message/cpim":
+		header, kind, transfer, inner, ok := parseCPIM(body)
+		if !ok {
+			return content{}, false
+		}
+		if inner, ok = decodeTransfer(transfer, inner); !ok {
+			return content{}, false
+		}
+		c, ok := decodeNested(kind, inner, depth+1)
+		if c.cpim == nil { // else the one within is that of the text
+			c.cpim = header
+		}
+		return c, ok
+	case "message/imdn+xml":
+		n, ok := parseIMDN(body)
+		return content{notification: n}, ok
 	}
-	return "", false
+	return content{}, false
 }
 
-// decodeParts is the text of the first text part (RFC 2046, 5.1).
-func decodeParts(boundary string, body []byte) (string, bool) {
+// decodeParts is the first part that we take (RFC 2046, 5.1).
+func decodeParts(boundary string, body []byte, depth int) (content, bool) {
 	if boundary == "" {
-		return "", false
+		return content{}, false
 	}
 	r := multipart.NewReader(bytes.NewReader(body), boundary)
 	for range maxParts {
 		part, err := r.NextPart() // and so with quoted-printable resolved
 		if err != nil {
-			return "", false
+			return content{}, false
 		}
-		kind, parameters, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
-		if err != nil && part.Header.Get("Content-Type") != "" || err == nil && kind != "text/plain" {
-			continue
+		kind := part.Header.Get("Content-Type")
+		if kind == "" {
+			kind = "text/plain"
 		}
-		if e := part.Header.Get("Content-Transfer-Encoding"); e != "" && !isPlainTransfer(e) {
-			continue
-		}
-		text, err := io.ReadAll(part)
+		octets, err := io.ReadAll(part)
 		if err != nil {
-			return "", false
+			return content{}, false
 		}
-		return decodeCharset(parameters["charset"], text)
+		octets, ok := decodeTransfer(part.Header.Get("Content-Transfer-Encoding"), octets)
+		if !ok {
+			continue
+		}
+		if c, ok := decodeNested(kind, octets, depth+1); ok {
+			return c, true
+		}
 	}
-	return "", false
+	return content{}, false
 }
 
-// isPlainTransfer says that an encoding leaves the octets as they are (RFC 2045, 6.2).
-func isPlainTransfer(e string) bool {
-	return strings.EqualFold(e, "binary") || strings.EqualFold(e, "8bit") || strings.EqualFold(e, "7bit")
+// decodeTransfer undoes a Content-Transfer-Encoding (RFC 2045, 6). It is false for one that is none.
+func decodeTransfer(encoding string, b []byte) ([]byte, bool) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "binary", "8bit", "7bit":
+		return b, true
+	case "base64":
+		out, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(b))) // line ends are passed over
+		return out, err == nil
+	case "quoted-printable":
+		out, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(b)))
+		return out, err == nil
+	}
+	return nil, false
 }
 
 func decodeCharset(charset string, b []byte) (string, bool) {

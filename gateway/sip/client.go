@@ -20,9 +20,14 @@ const (
 )
 
 // Send sends m to m.To by way of the next hops. done is told the outcome once, possibly before Send returns; it must not block.
-func (e *Endpoint) Send(m *sms.Message, done func(sms.Outcome)) {
+//
+// A message whose Receipt is set is sent as CPIM that asks for notifications of its delivery, which come to
+// Handler.Notification (RFC 5438); who takes no CPIM gets the text alone.
+func (e *Endpoint) Send(m *sms.Message, done func(sms.Outcome)) { e.send(m, "", "", done) }
+
+func (e *Endpoint) send(m *sms.Message, uri, kind string, done func(sms.Outcome)) {
 	e.admit(&outgoing{
-		m: m, done: done, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()},
+		m: m, done: done, uri: uri, kind: kind, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()},
 		request: make([]byte, 0, usualHead+len(m.Text)),
 	})
 }
@@ -219,7 +224,25 @@ func (e *Endpoint) response(m *message) {
 		e.try(o)
 		return
 	}
+	if m.status == 401 || m.status == 407 {
+		if e.challenged(o, m) {
+			return
+		}
+		outcome.Detail += o.hop.unauthorized()
+	}
+	if (m.status == 415 || m.status == 406 || m.status == 488) && o.asks() {
+		o.bare = true
+		if !e.transmit(o) {
+			e.try(o)
+		}
+		return
+	}
 	e.finish(o, outcome)
+}
+
+// asks says that a message goes as CPIM, with a wish for notifications.
+func (o *outgoing) asks() bool {
+	return o.m.Receipt != sms.ReceiptNone && o.kind == "" && !o.bare && !o.m.ID.IsZero()
 }
 
 // unsent is told of a datagram that the kernel did not take.

@@ -79,7 +79,8 @@ func (f *fakeSocket) take() []sentAt {
 
 // reply lets a response to a request come in.
 func (f *fakeSocket) reply(request sentAt, code int, fields ...string) {
-	lines := strings.Split(request.b, "\r\n")
+	head, _, _ := strings.Cut(request.b, "\r\n\r\n")
+	lines := strings.Split(head, "\r\n")
 	response := []string{fmt.Sprintf("SIP/2.0 %d X", code)}
 	for _, line := range lines {
 		for _, name := range []string{"Via:", "From:", "To:", "Call-ID:", "CSeq:"} {

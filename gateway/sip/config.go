@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -23,10 +24,20 @@ type Config struct {
 	// The transport is udp where the URI names none, the port 5060. Its other parameters, such as user=phone, go into the
 	// Request-URI.
 	OutboundURI []string
+	// OutboundUser and OutboundPassword are our credentials with next hops that ask for some; the user and password of a URI,
+	// sip:user:password@host, are those of that next hop. The password may be file:PATH.
+	OutboundUser, OutboundPassword string
 	// Domain is the host part of the From of what is sent. Empty: the first listener's host.
 	Domain string
 	// Trusted are the networks that may send without credentials, and whose P-Asserted-Identity is believed. Nil: loopback.
 	Trusted []netip.Prefix
+
+	// Realm is what users give their credentials for. Empty: Domain. The hashes of table sip_user are made for it.
+	Realm string
+	// Algorithms are those of digest that are offered to senders who need credentials, the best first. Nil: SHA-256, MD5.
+	Algorithms []string
+	// Reports is what a sender gets who asked for no notification: ReportsNone (or empty), or ReportsText.
+	Reports string
 
 	MaxBody        int           // octets of a request's body; 413 beyond. 0: 20,000
 	MaxInProgress  int           // requests handed over and not answered yet; 503 beyond. 0: 10,000
@@ -39,6 +50,12 @@ type Config struct {
 	TimerF time.Duration // how long an answer is waited for (RFC 3261, 17.1.2.2). 0: 32 s
 }
 
+// The values of Config.Reports.
+const (
+	ReportsNone = "none" // nothing
+	ReportsText = "text" // a text that says what became of the message
+)
+
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 func (c Config) withDefaults() Config {
@@ -47,6 +64,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Trusted == nil {
 		c.Trusted = loopback
+	}
+	if len(c.Algorithms) == 0 {
+		c.Algorithms = []string{"SHA-256", "MD5"}
 	}
 	for _, d := range []struct {
 		value *int
@@ -93,11 +113,30 @@ func Check(cfg Config) []sms.Fault {
 			fault(path, "goes by udp, and sip.listen has no udp: listener to send from; add one, or ;transport=tcp here")
 		}
 	}
+	if cfg.OutboundPassword != "" && cfg.OutboundUser == "" {
+		fault("sip.outbound_user", "is missing beside sip.outbound_password")
+	}
+	if _, err := cfg.password(); err != nil {
+		fault("sip.outbound_password", "%v", err)
+	}
 	if n := len(cfg.OutboundURI); n > maxHops {
 		fault("sip.outbound_uri", "has %d next hops; at most %d are possible", n, maxHops)
 	}
 	if strings.ContainsFunc(cfg.Domain, func(r rune) bool { return !isHostRune(r) }) {
 		fault("sip.domain", "%q is no host name or address", cfg.Domain)
+	}
+	if strings.ContainsFunc(cfg.Realm, func(r rune) bool { return r < ' ' || r == 0x7f || r == '"' || r == '\\' }) {
+		fault("sip.realm", "%q has quotes, backslashes or control characters", cfg.Realm)
+	}
+	for i, a := range cfg.Algorithms {
+		if a != "SHA-256" && a != "MD5" {
+			fault(fmt.Sprintf("sip.algorithms[%d]", i), "%q is neither SHA-256 nor MD5", a)
+		}
+	}
+	switch cfg.Reports {
+	case "", ReportsNone, ReportsText:
+	default:
+		fault("sip.reports", "%q is neither none nor text", cfg.Reports)
 	}
 	for i, p := range cfg.Trusted {
 		if !p.IsValid() {
@@ -128,6 +167,19 @@ func Check(cfg Config) []sms.Fault {
 	return faults
 }
 
+// password is OutboundPassword, read from its file if it names one.
+func (c Config) password() (string, error) {
+	path, file := strings.CutPrefix(c.OutboundPassword, "file:")
+	if !file {
+		return c.OutboundPassword, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err // names the file
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
 // parseListen parts "udp:127.0.0.1:5060" into transport and address.
 func parseListen(s string) (network, address string, err error) {
 	network, address, _ = strings.Cut(s, ":")
@@ -147,17 +199,24 @@ func parseListen(s string) (network, address string, err error) {
 // parseHop reads one URI of sip.outbound_uri.
 func parseHop(s string) (*hop, error) {
 	var uri sip.Uri
-	if err := sip.ParseUri(s, &uri); err != nil || uri.Scheme != "sip" || uri.Host == "" ||
+	err := sip.ParseUri(s, &uri)
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		s = "sip:" + s[i+1:] // what is told of the next hop must not tell the password
+	}
+	if err != nil || uri.Scheme != "sip" || uri.Host == "" ||
 		strings.ContainsFunc(uri.Host, func(r rune) bool { return !isHostRune(r) }) {
 		return nil, fmt.Errorf("%q: want sip:HOST:PORT;transport=udp", s)
 	}
-	if uri.User != "" || len(uri.Headers) > 0 {
-		return nil, fmt.Errorf("%q: has a user or headers; a next hop is sip:HOST:PORT;transport=udp", s)
+	if len(uri.Headers) > 0 {
+		return nil, fmt.Errorf("%q: has headers; a next hop is sip:HOST:PORT;transport=udp", s)
 	}
 	if uri.Port < 0 || uri.Port > 65535 {
 		return nil, fmt.Errorf("%q: port %d is none of 1 to 65535", s, uri.Port)
 	}
 	h := &hop{uri: s, transport: "udp", host: strings.Trim(uri.Host, "[]"), port: uri.Port}
+	if uri.User != "" {
+		h.credentials = &credentials{user: unescape(uri.User), password: unescape(uri.Password)}
+	}
 	var tail strings.Builder
 	tail.WriteString(uri.Host)
 	if uri.Port > 0 {

@@ -21,6 +21,9 @@ type Endpoint struct {
 	log     *slog.Logger
 	domain  string
 	hops    []*hop
+	realm   string
+	users   atomic.Pointer[map[string]*sms.SIPUser]
+	nonces  *nonces
 
 	otherHops     sync.Map // uri -> *hop: those that routes name
 	otherHopCount atomic.Int64
@@ -80,14 +83,18 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 	cfg = cfg.withDefaults()
 	e := &Endpoint{
 		cfg: cfg, handler: h, log: log, domain: cfg.Domain,
-		answered: newAnswered(), pending: newPending(), wheel: newWheel(),
+		answered: newAnswered(), pending: newPending(), wheel: newWheel(), nonces: newNonces(),
 		lookup: net.DefaultResolver.LookupNetIP, dialTCP: (&net.Dialer{KeepAlive: tcpKeepAlives}).DialContext,
 		dials: make(map[netip.AddrPort]*dialled), streams: make(map[*stream]struct{}),
 		idle: make(chan struct{}, 1),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	password, _ := cfg.password() // Check has read it
 	for _, uri := range cfg.OutboundURI {
 		if h, err := parseHop(uri); err == nil {
+			if h.credentials == nil && cfg.OutboundUser != "" {
+				h.credentials = &credentials{user: cfg.OutboundUser, password: password}
+			}
 			e.hops = append(e.hops, h)
 		}
 	}
@@ -95,6 +102,10 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 		e.domain = defaultDomain(cfg.Listen[0])
 	}
 	e.domain = hostOf(e.domain)
+	if e.realm = cfg.Realm; e.realm == "" {
+		e.realm = e.domain
+	}
+	e.SetUsers(nil)
 	return e
 }
 

@@ -15,6 +15,8 @@ type handlerFunc func(m *sms.Message, answer func(int, time.Duration))
 
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
 
+func (f handlerFunc) Notification(_ *Notification, answer func(int, time.Duration)) { answer(202, 0) }
+
 // open is an endpoint on real sockets of loopback that accepts everything unless h says otherwise.
 func open(t testing.TB, cfg Config, h handlerFunc) *Endpoint {
 	t.Helper()

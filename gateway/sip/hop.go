@@ -24,13 +24,15 @@ const (
 
 // hop is one next hop: an entry of sip.outbound_uri.
 type hop struct {
-	uri       string // as configured
+	uri       string // as configured, without user and password
 	transport string
 	host      string // a name or an address, without brackets
 	port      int
 	address   string // host and port as the URI has them
 	params    string // for the Request-URI
 	userPhone bool   // numbers get ;user=phone
+	// credentials are ours with it; nil: we have none.
+	credentials *credentials
 
 	aside   atomic.Int64 // until then it asked not to be used, in Unix nanoseconds: 503 with Retry-After (RFC 3261, 21.5.4)
 	suspect atomic.Int64 // until then others are tried first

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"sipsmpp/gateway/sms"
 )
 
 // packet is one message on its way out. It belongs to whoever holds it: send takes it over.
@@ -36,6 +38,15 @@ type origin struct {
 	addr    *net.UDPAddr // the source of a datagram; nil on a stream
 	from    netip.AddrPort
 	trusted bool
+	user    *sms.SIPUser // who authenticated, where it is not trusted
+}
+
+// leg is what a message comes in by.
+func (o origin) leg() sms.Leg {
+	if o.user == nil {
+		return sms.SIP
+	}
+	return sms.Leg{Kind: sms.LegSIP, Name: o.user.Name}
 }
 
 func (o origin) peer() string { return o.by.network() + ":" + o.from.String() }

@@ -16,11 +16,16 @@ const pendingShards = 32
 type outgoing struct {
 	m    *sms.Message
 	done func(sms.Outcome)
+	uri  string // the Request-URI; empty: that of m.To at the next hop
+	kind string // Content-Type of m.Text as it stands; empty: text, which may be wrapped in CPIM to ask for a notification
+	bare bool   // the next hop takes no CPIM, so nothing is asked for
 
 	callID  [2]uint64 // random, where the message has no ID
 	fromTag uint64
 
 	// Which way it goes.
+	seq        uint32 // of CSeq
+	challenges int    // that were answered
 	only       *hop   // the one next hop that it may take; nil: those of sip.outbound_uri
 	tried      uint64 // the next hops that had their turn, one bit each
 	hop        *hop

@@ -18,14 +18,16 @@ const (
 // from another protocol without being escaped.
 func (e *Endpoint) appendRequest(b []byte, o *outgoing, transport int, now time.Time) []byte {
 	m, h := o.m, o.hop
-	b = append(b, "MESSAGE sip:"...)
-	b = appendUser(b, m.To)
-	b = append(b, '@')
-	b = append(b, h.address...)
-	b = append(b, h.params...)
-	if h.userPhone && m.To.TON != sms.TONAlphanumeric {
-		b = append(b, ";user=phone"...)
+	b = append(b, "MESSAGE "...)
+	uri := len(b)
+	b = appendTo(b, o)
+	if o.uri == "" {
+		b = append(b, h.params...)
+		if h.userPhone && m.To.TON != sms.TONAlphanumeric {
+			b = append(b, ";user=phone"...)
+		}
 	}
+	end := len(b)
 	b = append(b, " SIP/2.0\r\nVia: SIP/2.0/"...)
 	b = append(b, [...]string{"UDP ", "TCP "}[transport]...)
 	b = append(b, o.to.sentBy[transport]...)
@@ -35,10 +37,8 @@ func (e *Endpoint) appendRequest(b []byte, o *outgoing, transport int, now time.
 	b = appendFrom(b, m.From, e.domain)
 	b = append(b, ";tag="...)
 	b = appendHex(b, o.fromTag)
-	b = append(b, "\r\nTo: <sip:"...)
-	b = appendUser(b, m.To)
-	b = append(b, '@')
-	b = append(b, h.address...)
+	b = append(b, "\r\nTo: <"...)
+	b = appendTo(b, o)
 	b = append(b, ">\r\nCall-ID: "...)
 	if m.ID.IsZero() {
 		b = appendHex(appendHex(b, o.callID[0]), o.callID[1])
@@ -47,15 +47,44 @@ func (e *Endpoint) appendRequest(b []byte, o *outgoing, transport int, now time.
 	}
 	b = append(b, '@')
 	b = append(b, e.domain...)
-	b = append(b, "\r\nCSeq: 1 MESSAGE\r\nDate: "...)
+	b = append(b, "\r\nCSeq: "...)
+	b = strconv.AppendUint(b, uint64(o.seq)+1, 10)
+	b = append(b, " MESSAGE\r\nDate: "...)
 	b = now.UTC().AppendFormat(b, dateFormat)
 	if !m.Expires.IsZero() {
 		b = append(b, "\r\nExpires: "...)
 		b = strconv.AppendInt(b, int64((m.Expires.Sub(now)+time.Second-1)/time.Second), 10)
 	}
+	if h.credentials != nil {
+		b = h.credentials.append(b, string(b[uri:end]))
+	}
 	text := strings.ToValidUTF8(m.Text, "\uFFFD")
-	b = append(b, "\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: "...)
+	b = append(b, "\r\nContent-Type: "...)
+	switch {
+	case o.asks():
+		b = append(b, "message/cpim\r\nContent-Length: "...)
+		body := e.appendAsking(nil, m, text, now)
+		b = strconv.AppendInt(b, int64(len(body)), 10)
+		b = append(b, "\r\n\r\n"...)
+		return append(b, body...)
+	case o.kind != "":
+		b = append(b, o.kind...)
+	default:
+		b = append(b, "text/plain;charset=UTF-8"...)
+	}
+	b = append(b, "\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(text)), 10)
 	b = append(b, "\r\n\r\n"...)
 	return append(b, text...)
+}
+
+// appendTo appends the URI that a message goes to.
+func appendTo(b []byte, o *outgoing) []byte {
+	if o.uri != "" {
+		return append(b, o.uri...)
+	}
+	b = append(b, "sip:"...)
+	b = appendUser(b, o.m.To)
+	b = append(b, '@')
+	return append(b, o.hop.address...)
 }

@@ -36,12 +36,18 @@ type message struct {
 	// What the user agent looks at; nil where it is missing.
 	contentType, encoding, expires, date, asserted []byte
 	require                                        [][]byte
+	authorization                                  [][]byte // of several realms
+	authenticate                                   [][]byte // of a response: WWW-Authenticate
+	proxyAuthenticate                              [][]byte
 }
 
 // scan reads the head of b, unfolding its lines in place (RFC 3261, 7.3.1). It is false for what is no SIP message, or has no
 // Via to answer by. What else is wrong stands in fault: the reason phrase of a 400.
 func (m *message) scan(b []byte) bool {
-	*m = message{vias: m.vias[:0], require: m.require[:0], length: -1, maxForwards: -1}
+	*m = message{
+		vias: m.vias[:0], require: m.require[:0], authorization: m.authorization[:0], authenticate: m.authenticate[:0],
+		proxyAuthenticate: m.proxyAuthenticate[:0], length: -1, maxForwards: -1,
+	}
 	line, rest, ok := m.line(b)
 	if !ok || !m.startLine(line) {
 		return false
@@ -168,6 +174,12 @@ func (m *message) field(line []byte) {
 		m.once(&m.date, value)
 	case isName(name, "require", 0):
 		m.require = append(m.require, value)
+	case isName(name, "authorization", 0):
+		m.authorization = append(m.authorization, value)
+	case isName(name, "www-authenticate", 0):
+		m.authenticate = append(m.authenticate, value)
+	case isName(name, "proxy-authenticate", 0):
+		m.proxyAuthenticate = append(m.proxyAuthenticate, value)
 	case isName(name, "p-asserted-identity", 0):
 		if m.asserted == nil { // one or two are allowed (RFC 3325, 9.1); the first counts
 			m.asserted = value

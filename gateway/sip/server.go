@@ -23,6 +23,8 @@ type Handler interface {
 	// any goroutine, also before Message returns, with the final response code (200 to 699) and, where that is not 0, the time
 	// after which the sender may try again.
 	Message(m *sms.Message, answer func(code int, retryAfter time.Duration))
+	// Notification is one that came in for a message that we sent. The same holds for answer.
+	Notification(n *Notification, answer func(code int, retryAfter time.Duration))
 }
 
 // inbox is what one reader reuses from message to message.
@@ -69,6 +71,15 @@ func (e *Endpoint) request(in *inbox, from origin) {
 		e.again(m, from, key, what, a)
 		return
 	}
+	from.user = nil
+	if !from.trusted {
+		u, r := e.authenticate(m, now)
+		if r.code != 0 {
+			e.refuse(m, from, key, r)
+			return
+		}
+		from.user = u
+	}
 	e.hold() // before draining is looked at, so that Close waits for what is let in
 	if !e.handOver(m, from, key, transaction, now) {
 		e.release()
@@ -86,7 +97,7 @@ func (e *Endpoint) handOver(m *message, from origin, key requestKey, transaction
 		e.refuse(m, from, key, options(m))
 		return false
 	}
-	msg, r := e.decode(m, from, now)
+	msg, note, r := e.decode(m, from, now)
 	if r.code != 0 {
 		e.refuse(m, from, key, r)
 		return false
@@ -101,7 +112,11 @@ func (e *Endpoint) handOver(m *message, from origin, key requestKey, transaction
 	echo.b = appendEcho(echo.b, m, from, toTag(key))
 	x := &exchange{e: e, by: from.by, echo: echo, key: key, transaction: transaction}
 	e.inProgress.Add(1)
-	e.handler.Message(msg, x.answer)
+	if note != nil {
+		e.handler.Notification(note, x.answer)
+	} else {
+		e.handler.Message(msg, x.answer)
+	}
 	return true
 }
 
@@ -148,7 +163,7 @@ func (e *Endpoint) refuseHead(in *inbox, fr frame, from origin) {
 	key, _, scratch := e.answered.key(&in.m, in.scratch)
 	in.scratch = scratch
 	r := refusal{code: fr.code, reason: fr.reason}
-	if !from.trusted {
+	if !from.trusted && len(*e.users.Load()) == 0 {
 		r = refusal{code: 403}
 	}
 	e.refuse(&in.m, from, key, r)
@@ -200,7 +215,7 @@ var otherMethods = map[string]bool{
 // screen is what the header as it was scanned decides: the order is that of RFC 3261, 8.2.
 func (e *Endpoint) screen(m *message, from origin) refusal {
 	switch {
-	case !from.trusted:
+	case !from.trusted && len(*e.users.Load()) == 0:
 		return refusal{code: 403}
 	case m.fault != "":
 		return refusal{code: 400, reason: m.fault}
@@ -245,39 +260,41 @@ func inspect(m *message) (uri sip.Uri, r refusal) {
 	return uri, refusal{}
 }
 
-// decode makes a message of a MESSAGE (RFC 3428, 7).
-func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message, refusal) {
+// decode makes a message of a MESSAGE (RFC 3428, 7), or a notification of one that carries that.
+func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message, *Notification, refusal) {
 	if m.maxForwards == 0 {
-		return nil, refusal{code: 483} // we hand it on, so it is one hop more (RFC 3261, 16.3)
+		return nil, nil, refusal{code: 483} // we hand it on, so it is one hop more (RFC 3261, 16.3)
 	}
 	to, r := inspect(m)
 	if r.code != 0 {
-		return nil, r
+		return nil, nil, r
 	}
 	if len(m.body) > e.cfg.MaxBody {
-		return nil, refusal{code: 413}
+		return nil, nil, refusal{code: 413}
 	}
 	var sender sip.Uri
 	if _, err := sip.ParseAddressValue(string(m.from), &sender, nil); err != nil {
-		return nil, refusal{code: 400, reason: "Bad From"}
+		return nil, nil, refusal{code: 400, reason: "Bad From"}
 	}
-	if m.asserted != nil {
-		// Only who is trusted comes this far (RFC 3325, 5).
+	if m.asserted != nil && from.trusted { // RFC 3325, 5
 		var asserted sip.Uri
 		if _, err := sip.ParseAddressValue(string(m.asserted), &asserted, nil); err == nil {
 			sender = asserted
 		}
 	}
 	if len(m.encoding) > 0 && !strings.EqualFold(string(m.encoding), "identity") {
-		return nil, refusal{code: 415, header: "Accept-Encoding: identity\r\n"}
+		return nil, nil, refusal{code: 415, header: "Accept-Encoding: identity\r\n"}
 	}
 	msg := &sms.Message{
 		Ref:      printable(string(m.callID)),
-		Ingress:  sms.SIP,
+		Ingress:  from.leg(),
 		Peer:     from.peer(),
 		From:     addressOf(&sender),
 		To:       addressOf(&to),
 		Received: now,
+	}
+	if from.user != nil && !from.user.MayUse(msg.From) {
+		return nil, nil, refusal{code: 403, reason: "From Is Not Yours"}
 	}
 	if m.expires != nil {
 		msg.Expires = expiry(string(m.expires), string(m.date), now)
@@ -285,14 +302,38 @@ func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message,
 	switch {
 	case len(m.contentType) == 0 && len(m.body) == 0:
 	case len(m.contentType) == 0:
-		return nil, refusal{code: 400, reason: "Missing Content-Type"} // RFC 3261, 7.4.1
+		return nil, nil, refusal{code: 400, reason: "Missing Content-Type"} // RFC 3261, 7.4.1
 	default:
-		var ok bool
-		if msg.Text, ok = decodeText(string(m.contentType), m.body); !ok {
-			return nil, refusal{code: 415}
+		c, ok := decodeBody(string(m.contentType), m.body)
+		if !ok {
+			return nil, nil, refusal{code: 415}
 		}
+		if c.notification != nil {
+			c.notification.Peer, c.notification.Received = msg.Peer, now
+			return nil, c.notification, refusal{}
+		}
+		msg.Text = c.text
+		e.ask(msg, c.cpim, &sender)
 	}
-	return msg, refusal{}
+	return msg, nil, refusal{}
+}
+
+// ask notes which report the sender of a message gets: what it asked for in CPIM, else what sip.reports says.
+func (e *Endpoint) ask(msg *sms.Message, c *cpim, sender *sip.Uri) {
+	switch {
+	case c != nil && c.messageID != "" && (c.positive || c.negative):
+		msg.Receipt = sms.ReceiptFinal
+		if !c.positive {
+			msg.Receipt = sms.ReceiptFailure
+		}
+		msg.Notify = &sms.Notify{
+			URI: replyURI(sender), MessageID: c.messageID, From: c.from, To: c.to, DateTime: c.dateTime,
+			Positive: c.positive, Negative: c.negative,
+		}
+	case e.cfg.Reports == ReportsText:
+		msg.Receipt = sms.ReceiptFinal
+		msg.Notify = &sms.Notify{URI: replyURI(sender), Positive: true, Negative: true}
+	}
 }
 
 // expiry is when a message expires: Expires after Date where it has a Date, else after it came (RFC 3428, 4). A Date in the

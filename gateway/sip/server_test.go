@@ -41,28 +41,36 @@ func (r *record) last(t testing.TB) string {
 type bench struct {
 	*Endpoint
 	*record
-	in   inbox
-	from origin
-	got  []*sms.Message
-	hold bool // the handler does not answer
-	open []func(int, time.Duration)
+	in    inbox
+	from  origin
+	got   []*sms.Message
+	notes []*Notification
+	hold  bool // the handler does not answer
+	open  []func(int, time.Duration)
 }
 
 func newBench(cfg Config) *bench {
 	b := &bench{record: &record{net: "udp"}}
-	b.Endpoint = newEndpoint(cfg, handlerFunc(func(m *sms.Message, answer func(int, time.Duration)) {
-		b.got = append(b.got, m)
-		if b.hold {
-			b.open = append(b.open, answer)
-			return
-		}
-		answer(202, 0)
-	}), slog.New(slog.DiscardHandler))
+	b.Endpoint = newEndpoint(cfg, b, slog.New(slog.DiscardHandler))
 	b.from = origin{
 		by: b.record, addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1).To4(), Port: 40000},
 		from: netip.MustParseAddrPort("127.0.0.1:40000"), trusted: true,
 	}
 	return b
+}
+
+func (b *bench) Message(m *sms.Message, answer func(int, time.Duration)) {
+	b.got = append(b.got, m)
+	if b.hold {
+		b.open = append(b.open, answer)
+		return
+	}
+	answer(202, 0)
+}
+
+func (b *bench) Notification(n *Notification, answer func(int, time.Duration)) {
+	b.notes = append(b.notes, n)
+	answer(202, 0)
 }
 
 func (b *bench) hear(request string) { b.received(&b.in, []byte(request), b.from) }

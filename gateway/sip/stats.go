@@ -10,6 +10,7 @@ type Stats struct {
 	Answered        uint64 // requests that were handed over and got a 2xx
 	Refused         uint64 // requests that got another final response, once each time
 	Overload        uint64 // requests and connections refused because there were too many
+	Unauthorized    uint64 // credentials that were wrong
 	Malformed       uint64 // datagrams and connections that were no SIP and got no answer
 	Dropped         uint64 // messages that did not leave: a queue was full, or the kernel did not take them
 
@@ -26,7 +27,7 @@ type Stats struct {
 }
 
 type counters struct {
-	requests, retransmissions, merged, answered, refused, overload, malformed, dropped,
+	requests, retransmissions, merged, answered, refused, overload, unauthorized, malformed, dropped,
 	sent, resent, accepted, failed, timeouts, stray atomic.Uint64
 }
 
@@ -36,7 +37,8 @@ func (e *Endpoint) Stats() Stats {
 	return Stats{
 		Requests: c.requests.Load(), Retransmissions: c.retransmissions.Load(), Merged: c.merged.Load(),
 		Answered: c.answered.Load(), Refused: c.refused.Load(), Overload: c.overload.Load(),
-		Malformed: c.malformed.Load(), Dropped: c.dropped.Load(),
+		Unauthorized: c.unauthorized.Load(),
+		Malformed:    c.malformed.Load(), Dropped: c.dropped.Load(),
 		Sent: c.sent.Load(), Resent: c.resent.Load(), Accepted: c.accepted.Load(), Failed: c.failed.Load(),
 		Timeouts: c.timeouts.Load(), Stray: c.stray.Load(),
 		InProgress: int(e.inProgress.Load()), InFlight: int(e.inFlight.Load()), Connections: int(e.accepted.Load()),

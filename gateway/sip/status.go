@@ -18,7 +18,6 @@ func outcomeOf(code int) sms.Outcome {
 	switch code {
 	case 401, 407:
 		o.Severity = sms.Configuration
-		o.Detail += ": the next hop wants credentials; let it trust this gateway's address"
 	case 482, 483:
 		o.Cause = sms.CauseLoop
 	case 408, 480, 486, 491, 600:

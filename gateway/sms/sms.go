@@ -46,7 +46,10 @@ type Message struct {
 	Segments   int  // how many segments it came in; 0 where the ingress knows none (SIP, MI)
 	Incomplete bool // parts of it never came
 
-	Receipt  ReceiptRequest
+	Receipt ReceiptRequest
+	Notify  *Notify // where the report goes beside the event: to a sender on SIP
+	// Wanted are the receipts that the account which submitted the message asked for: one, or one for each part that it sent.
+	Wanted   []WantedReceipt
 	Received time.Time // when the ingress had it
 	Expires  time.Time // end of validity; zero: none
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +30,8 @@ type Match struct {
 	Egress   sms.Leg
 	From, To sms.Address
 	Receipt  sms.ReceiptRequest
+	Notify   *sms.Notify         // where its report goes beside the event
+	Wanted   []sms.WantedReceipt // by the account that submitted it
 	Received time.Time
 	Segments []Segment // all of the message, by part
 }
@@ -196,7 +200,7 @@ func selectKeysText(d *dialect, n int) string {
 }
 
 const selectMatchesText = `SELECT m.id, m.node, m.state, m.ref, m.ingress, m.peer, m.egress,
-	m.from_address, m.from_ton, m.from_npi, m.to_address, m.to_ton, m.to_npi, m.receipt, m.received,
+	m.from_address, m.from_ton, m.from_npi, m.to_address, m.to_ton, m.to_npi, m.receipt, m.received, m.options,
 	s.part, s.smsc_id, s.smsc_key, s.state, s.error, s.done_time
 	FROM message m JOIN message_segment s ON s.message_id = m.id WHERE m.id IN `
 
@@ -268,8 +272,9 @@ func (f *finder) readMatches(ctx context.Context, ids []string, hits map[string]
 		var s segmentScan
 		var id, ingress, egress, receipt string
 		var received int64
+		var options sql.NullString
 		err := rows.Scan(&id, &m.Node, &m.State, &m.Ref, &ingress, &m.Peer, &egress,
-			&m.From.Value, &m.From.TON, &m.From.NPI, &m.To.Value, &m.To.TON, &m.To.NPI, &receipt, &received,
+			&m.From.Value, &m.From.TON, &m.From.NPI, &m.To.Value, &m.To.TON, &m.To.NPI, &receipt, &received, &options,
 			&s.Part, &s.SMSCID, &s.Key, &s.state, &s.Error, &s.done)
 		if err != nil {
 			return err
@@ -289,6 +294,13 @@ func (f *finder) readMatches(ctx context.Context, ids []string, hits map[string]
 		}
 		m.Receipt, _ = sms.ParseReceiptRequest(receipt)
 		m.Received = fromMillis(received)
+		if options.Valid {
+			var o rare
+			if err := json.Unmarshal([]byte(options.String), &o); err != nil {
+				return fmt.Errorf("message %s: options: %w", id, err)
+			}
+			m.Notify, m.Wanted = o.Notify, o.Wanted
+		}
 		m.Segments = []Segment{s.segment()}
 		messages[id] = &m
 	}

@@ -16,6 +16,7 @@ func TestFindSegments(t *testing.T) {
 		db := open(t, url, WithNode("here"))
 		acme := sms.Connection("acme")
 		old, recent, elsewhere := message("old"), message("recent"), message("elsewhere")
+		old.Notify = &sms.Notify{URI: "sip:100@example.com"}
 		insert(t, db, sent(old, "acme", "AB", "CD"))
 		insert(t, db, sent(recent, "acme", "AB"))
 		insert(t, db, sent(elsewhere, "other", "AB"))
@@ -23,7 +24,7 @@ func TestFindSegments(t *testing.T) {
 		match := func(m *sms.Message, part int, key string, r *Record) Match {
 			return Match{
 				ID: m.ID, Part: part, Key: key, Node: "here", State: RecordSent, Ref: m.Ref, Ingress: m.Ingress, Peer: m.Peer,
-				Egress: acme, From: m.From, To: m.To, Receipt: m.Receipt, Received: m.Received, Segments: r.Segments,
+				Egress: acme, From: m.From, To: m.To, Receipt: m.Receipt, Notify: m.Notify, Received: m.Received, Segments: r.Segments,
 			}
 		}
 		two, one := sent(old, "acme", "AB", "CD"), sent(recent, "acme", "AB")

@@ -150,13 +150,15 @@ var segmentColumns = []string{"message_id", "part", "leg", "smsc_id", "smsc_key"
 
 // rare is column `options` of table message: what few messages have.
 type rare struct {
-	ServiceType      string    `json:"service_type,omitempty"`
-	ProtocolID       uint8     `json:"protocol_id,omitempty"`
-	ReplaceIfPresent bool      `json:"replace_if_present,omitempty"`
-	ReplyPath        bool      `json:"reply_path,omitempty"`
-	Incomplete       bool      `json:"incomplete,omitempty"`
-	Part             *sms.Part `json:"part,omitempty"`
-	TLVs             []rareTLV `json:"tlvs,omitempty"`
+	ServiceType      string              `json:"service_type,omitempty"`
+	ProtocolID       uint8               `json:"protocol_id,omitempty"`
+	ReplaceIfPresent bool                `json:"replace_if_present,omitempty"`
+	ReplyPath        bool                `json:"reply_path,omitempty"`
+	Incomplete       bool                `json:"incomplete,omitempty"`
+	Part             *sms.Part           `json:"part,omitempty"`
+	TLVs             []rareTLV           `json:"tlvs,omitempty"`
+	Notify           *sms.Notify         `json:"notify,omitempty"`
+	Wanted           []sms.WantedReceipt `json:"wanted,omitempty"`
 }
 
 type rareTLV struct {
@@ -167,12 +169,13 @@ type rareTLV struct {
 // rareOf gives the column's value: nil where there is nothing rare.
 func rareOf(m *sms.Message) (any, error) {
 	if m.ServiceType == "" && m.ProtocolID == 0 && !m.ReplaceIfPresent && !m.ReplyPath && !m.Incomplete && !m.Part.IsSet() &&
-		len(m.TLVs) == 0 {
+		len(m.TLVs) == 0 && m.Notify == nil && len(m.Wanted) == 0 {
 		return nil, nil
 	}
 	r := rare{
 		ServiceType: escape(m.ServiceType), ProtocolID: m.ProtocolID, ReplaceIfPresent: m.ReplaceIfPresent,
-		ReplyPath: m.ReplyPath, Incomplete: m.Incomplete,
+		ReplyPath: m.ReplyPath, Incomplete: m.Incomplete, Notify: m.Notify,
+		Wanted: m.Wanted,
 	}
 	if m.Part.IsSet() {
 		r.Part = &m.Part
@@ -186,7 +189,7 @@ func rareOf(m *sms.Message) (any, error) {
 
 func (r *rare) to(m *sms.Message) error {
 	m.ServiceType, m.ProtocolID, m.ReplaceIfPresent = unescape(r.ServiceType), r.ProtocolID, r.ReplaceIfPresent
-	m.ReplyPath, m.Incomplete = r.ReplyPath, r.Incomplete
+	m.ReplyPath, m.Incomplete, m.Notify, m.Wanted = r.ReplyPath, r.Incomplete, r.Notify, r.Wanted
 	if r.Part != nil {
 		m.Part = *r.Part
 	}

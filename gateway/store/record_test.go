@@ -69,6 +69,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			DataCoding: 0xf5, HasDataCoding: true, Class: sms.Class1, ServiceType: "CM\xffT", ProtocolID: 0x7f, Priority: 3,
 			ReplaceIfPresent: true, ReplyPath: true, TLVs: []sms.TLV{{Tag: 0x1400, Value: []byte{0, 0xff}}, {Tag: 5, Value: []byte{}}},
 			Part: sms.Part{Ref: 0xffff, Wide: true, Total: 3, Seq: 2}, Segments: 3, Incomplete: true, Receipt: sms.ReceiptAll,
+			Notify:   &sms.Notify{URI: "sip:100@example.com", MessageID: "m1", From: "<im:100@example.com>", To: "<im:1@x>", DateTime: "then", Positive: true},
 			Received: now, Expires: now.Add(time.Hour), Connection: "asked",
 		},
 		Node: "other", State: RecordDeferred, IdempotencyKey: "key", Egress: sms.Connection("acme"), Rule: "r1", Attempts: 2,

@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"time"
+
+	"sipsmpp/gateway/sip"
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+// Reports of messages that came from SIP, and of messages that went there. The two legs have the same words for them inside the
+// gateway: a notification that comes in is the receipt of a message whose SMSC id on leg `sip` is its own ID.
+
+// Notification takes one from SIP for a message that went there.
+func (h fromSIP) Notification(n *sip.Notification, answer func(code int, retryAfter time.Duration)) {
+	h.g.reports.receipt(sms.SIP, sms.Receipt{SMSCID: n.MessageID, State: n.State, Error: n.Status, DoneTime: n.Received},
+		func(s wire.Status) {
+			if s != wire.StatusOK {
+				answer(480, retryAfter)
+				return
+			}
+			answer(200, 0)
+		})
+}
+
+// reported says that a report can come by a leg for what is sent there: from an SMSC always, since a connection may ask for
+// receipts by itself; from SIP where somebody wants one.
+func (p *passage) reported(leg sms.Leg) bool {
+	return leg.Kind == sms.LegConnection || leg.Kind == sms.LegSIP && p.out.Receipt != sms.ReceiptNone
+}
+
+// expectFromSIP records a message that SIP took and whose report is wanted. A 200 is from the recipient's own device, so that
+// nothing more need be waited for; a 202 is from somebody who will see, and may tell by a notification (RFC 3428, 7).
+func (p *passage) expectFromSIP(o sms.Outcome) {
+	id := p.m.ID.String()
+	o.Egress, o.Receipt, o.SMSCIDs = sms.SIP, p.out.Receipt, []string{id}
+	r := p.g.reports
+	r.expect(p.record(o), func() { p.done(o) })
+	if o.Status == 200 {
+		r.receipt(sms.SIP, sms.Receipt{SMSCID: id, State: sms.StateDelivered, DoneTime: time.Now()}, func(wire.Status) {})
+	}
+}
+
+// tellSender sends the report of a message to its sender on SIP, if that wants it.
+func (g *Gateway) tellSender(m *recorded, now store.MessageReport) {
+	if m.notify == nil || !m.notify.Wants(now.State) {
+		return
+	}
+	g.sip.Report(sip.Report{
+		ID: g.ids.Next(), Notify: m.notify, From: m.from, To: m.to, State: now.State, Done: now.DoneTime,
+	}, func(o sms.Outcome) {
+		if o.Fate != sms.Accepted {
+			g.log.Warn("a report did not reach the sender of its message", "message", m.id, "reason", o.Reason())
+		}
+	})
+}
