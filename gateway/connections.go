@@ -17,6 +17,7 @@ type connectionTable struct {
 	rows     map[string]sms.ConnectionConfig
 	siblings map[string][]sms.Leg // of the connections that share an SMSC: see Gateway.siblings
 	invalid  []smpp.ConnectionStatus
+	faults   []sms.Fault // of the invalid ones
 }
 
 // Reload reads table smpp again and applies what changed; what did not keeps its sockets and its messages in flight. One bad row
@@ -43,6 +44,7 @@ func (g *Gateway) apply(rows []sms.ConnectionConfig, faults []sms.Fault) smpp.Ch
 	t := &connectionTable{
 		rows:     make(map[string]sms.ConnectionConfig, len(rows)),
 		siblings: make(map[string][]sms.Leg, len(rows)),
+		faults:   faults,
 	}
 	names := make([]string, len(rows))
 	shared := make(map[[2]string][]sms.Leg)
@@ -72,16 +74,22 @@ func (g *Gateway) apply(rows []sms.ConnectionConfig, faults []sms.Fault) smpp.Ch
 
 // addInvalid lists a connection whose row has a fault; one with several faults once.
 func (t *connectionTable) addInvalid(f sms.Fault) {
-	name := f.Path
-	if _, rest, ok := strings.Cut(f.Path, "[name="); ok {
-		name, _, _ = strings.Cut(rest, "]")
-	}
+	name := faultyName(f)
 	i := slices.IndexFunc(t.invalid, func(c smpp.ConnectionStatus) bool { return c.Name == name })
 	if i < 0 {
 		t.invalid = append(t.invalid, smpp.ConnectionStatus{Name: name, State: smpp.ConnectionInvalid, Fault: f.Error()})
 		return
 	}
 	t.invalid[i].Fault += "; " + f.Error()
+}
+
+// faultyName is the name of the connection whose row has a fault, or what else is known of the row.
+func faultyName(f sms.Fault) string {
+	if _, rest, ok := strings.Cut(f.Path, "[name="); ok {
+		name, _, _ := strings.Cut(rest, "]")
+		return name
+	}
+	return f.Path
 }
 
 // defaultConnection is where messages go when no rule matches: the configured one, else the only one that can send.

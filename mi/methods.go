@@ -8,6 +8,9 @@ var (
 	SMPPReload  = declare[None, SMPPReloadResult]("smpp_reload", "reads table smpp again and applies what changed; with a bad row nothing changes")
 	SMPPEnable  = declare[NameParams, string]("smpp_enable", "lets a connection bind that was disabled")
 	SMPPDisable = declare[NameParams, string]("smpp_disable", "unbinds a connection until smpp_enable, a change of its row or a restart")
+	SMPPAdd     = declare[SMPPAddParams, SMPPReloadResult]("smpp_add", "adds a row to table smpp, and the connection with it")
+	SMPPSet     = declare[SMPPSetParams, SMPPReloadResult]("smpp_set", "changes the row of a connection in table smpp, and the connection with it")
+	SMPPDelete  = declare[NameParams, SMPPReloadResult]("smpp_delete", "drops the row of a connection from table smpp, and the connection with it")
 	SMPPRebind  = declare[NameParams, string]("smpp_rebind", "unbinds a connection once what is in flight is answered, and binds it again at once")
 
 	MessageSend = declare[MessageSendParams, MessageSendResult]("message_send", "sends a message and answers when the next hop took it")

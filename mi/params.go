@@ -187,6 +187,8 @@ func want(t reflect.Type) string {
 		return "a time, as RFC 3339 writes it"
 	case t == reflect.TypeFor[Receipt]():
 		return `false, true, "failure" or "all"`
+	case t == reflect.TypeFor[Value]():
+		return "a value"
 	case t == reflect.TypeFor[TLVs]():
 		return "an object of names or tags and values"
 	case kind == reflect.String:

@@ -25,37 +25,15 @@ func NewConnection(name, host string, port int) sms.ConnectionConfig {
 // Connections reads table smpp: the good rows by name, and what is wrong with the others, each value on its own. Columns that the
 // table lacks, as OpenSIPS' own does, have their defaults.
 func (db *DB) Connections(ctx context.Context) (good []sms.ConnectionConfig, faults []sms.Fault, err error) {
-	rows, err := db.read.QueryxContext(ctx, "SELECT * FROM smpp")
+	rows, err := db.connectionRows(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("db: table smpp: %w", err)
-	}
-	defer rows.Close()
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return nil, nil, fmt.Errorf("db: table smpp: %w", err)
+		return nil, nil, err
 	}
 	var read []*connectionRow
-	for rows.Next() {
-		values, err := rows.SliceScan()
-		if err != nil {
-			return nil, nil, fmt.Errorf("db: table smpp: %w", err)
-		}
-		r := &connectionRow{values: map[string]string{}}
-		for i, v := range values {
-			if v == nil {
-				continue // as good as a column that is not there
-			}
-			s := columnText(v)
-			if types[i].DatabaseTypeName() == "BPCHAR" {
-				s = strings.TrimRight(s, " ") // PostgreSQL fills up CHAR(n) with blanks
-			}
-			r.values[strings.ToLower(types[i].Name())] = s
-		}
+	for _, values := range rows {
+		r := &connectionRow{values: values}
 		r.parse()
 		read = append(read, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, nil, fmt.Errorf("db: table smpp: %w", err)
 	}
 	slices.SortStableFunc(read, func(a, b *connectionRow) int { return cmp.Compare(a.config.Name, b.config.Name) })
 	for i, r := range read {
@@ -71,6 +49,42 @@ func (db *DB) Connections(ctx context.Context) (good []sms.ConnectionConfig, fau
 		}
 	}
 	return good, faults, nil
+}
+
+// connectionRows reads table smpp as it stands: the columns of each row that are not NULL, as text.
+func (db *DB) connectionRows(ctx context.Context) ([]map[string]string, error) {
+	rows, err := db.read.QueryxContext(ctx, "SELECT * FROM smpp")
+	if err != nil {
+		return nil, fmt.Errorf("db: table smpp: %w", err)
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, fmt.Errorf("db: table smpp: %w", err)
+	}
+	var read []map[string]string
+	for rows.Next() {
+		values, err := rows.SliceScan()
+		if err != nil {
+			return nil, fmt.Errorf("db: table smpp: %w", err)
+		}
+		row := map[string]string{}
+		for i, v := range values {
+			if v == nil {
+				continue // as good as a column that is not there
+			}
+			s := columnText(v)
+			if types[i].DatabaseTypeName() == "BPCHAR" {
+				s = strings.TrimRight(s, " ") // PostgreSQL fills up CHAR(n) with blanks
+			}
+			row[strings.ToLower(types[i].Name())] = s
+		}
+		read = append(read, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("db: table smpp: %w", err)
+	}
+	return read, nil
 }
 
 // columnText makes text of what a driver gives for a column of any type.

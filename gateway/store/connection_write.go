@@ -34,8 +34,7 @@ func (db *DB) PutConnection(ctx context.Context, c sms.ConnectionConfig) error {
 		if slices.Contains(has, v.column) {
 			columns, args = append(columns, db.dialect.column(v.column)), append(args, v.value)
 		} else if v.value != defaults[i].value {
-			return fmt.Errorf("db: smpp[name=%s].%s: table smpp has no such column, so that only the default can be had: "+
-				"add the column, or leave the value out", c.Name, v.column)
+			return fmt.Errorf("db: %w", &MissingColumnError{c.Name, v.column})
 		}
 	}
 	err = db.transact(ctx, func(tx *sql.Tx) error {

@@ -33,6 +33,7 @@ type fakeCore struct {
 	resets   int
 	ready    error
 	called   []string
+	values   map[string]string // of the row that was last added or set
 }
 
 func newFakeCore() *fakeCore { return &fakeCore{hub: events.NewHub("gw", 100), ids: sms.NewIDs()} }
@@ -78,6 +79,23 @@ func (c *fakeCore) named(what, name string) error {
 		return gateway.ErrUnknownConnection
 	}
 	return nil
+}
+
+func (c *fakeCore) AddConnection(_ context.Context, values map[string]string) (smpp.Changes, error) {
+	c.values = values
+	if values["name"] == "acme" {
+		return smpp.Changes{}, gateway.ErrConnectionExists
+	}
+	return smpp.Changes{Added: []string{values["name"]}, Unchanged: 1}, nil
+}
+
+func (c *fakeCore) SetConnection(_ context.Context, name string, values map[string]string) (smpp.Changes, error) {
+	c.values = values
+	return smpp.Changes{Changed: []string{name}}, c.named("set", name)
+}
+
+func (c *fakeCore) DeleteConnection(_ context.Context, name string) (smpp.Changes, error) {
+	return smpp.Changes{Removed: []string{name}}, c.named("delete", name)
 }
 
 func (c *fakeCore) Enable(name string) error  { return c.named("enable", name) }

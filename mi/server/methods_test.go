@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"reflect"
@@ -73,6 +74,14 @@ func TestResults(t *testing.T) {
 		{"event_subscribe", `["E_*"]`, `{"code":400,"message":"Bad value: socket: want udp:host:port or tcp:host:port; only a WebSocket or the Unix socket can get events itself","data":{"parameter":"socket","reason":"want udp:host:port or tcp:host:port; only a WebSocket or the Unix socket can get events itself"}}`},
 		{"event_subscribe", `["E_*","udp:127.0.0.1:9","0"]`, `{"code":404,"message":"there is no such subscription: subscribers_list lists them"}`},
 		{"raise_event", `["E_MINE"]`, `"OK"`},
+		{"smpp_add", `["new","10.0.0.9",2775]`, `{"added":["new"],"changed":[],"removed":[],"unchanged":1}`},
+		{"smpp_add", `["acme","10.0.0.9",2775]`, `{"code":409,"message":"` + gateway.ErrConnectionExists.Error() + `"}`},
+		{"smpp_set", `{"name":"acme","window":"5"}`, `{"added":[],"changed":["acme"],"removed":[],"unchanged":0}`},
+		{"smpp_set", `{"name":"other","window":5}`, `{"code":404,"message":"no such connection"}`},
+		{"smpp_set", `["acme"]`, `{"code":400,"message":"Bad value: name: nothing is to be changed: ` + mi.SMPPSet.Usage() +
+			`","data":{"parameter":"name","reason":"nothing is to be changed: ` + mi.SMPPSet.Usage() + `"}}`},
+		{"smpp_delete", `["acme"]`, `{"added":[],"changed":[],"removed":["acme"],"unchanged":0}`},
+		{"smpp_delete", `["other"]`, `{"code":404,"message":"no such connection"}`},
 		{"message_list", `[]`, `{"messages":[],"next":""}`},
 		{"message_send", `{"from":"1","to":"2","text":"x","connection":"acme","tlvs":{"operator":""}}`,
 			`{"code":400,"message":"Bad value: tlvs: acme has no operator","data":{"parameter":"tlvs","reason":"acme has no operator"}}`},
@@ -323,5 +332,19 @@ func TestSubscribeByDatagram(t *testing.T) {
 	}
 	if e, err := events.Parse(b[:n]); err != nil || e.Seq != 2 {
 		t.Errorf("got %s, %v", b[:n], err)
+	}
+}
+
+// The values of a row come as their columns want them, however they were written.
+func TestSMPPAddValues(t *testing.T) {
+	core := newFakeCore()
+	s := start(t, core, Options{})
+	s.result(t, "smpp_add", `{"name":"new","ip":"host","port":"2775","password":"0123","tls":true,"window":5,"system_type":"","options":{"receipt": true}}`)
+	want := map[string]string{
+		"name": "new", "ip": "host", "port": "2775", "password": "0123", "tls": "true", "window": "5", "system_type": "",
+		"options": `{"receipt": true}`,
+	}
+	if !maps.Equal(core.values, want) {
+		t.Errorf("got %q, want %q", core.values, want)
 	}
 }

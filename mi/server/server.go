@@ -38,6 +38,9 @@ type Core interface {
 	Events() *events.Hub
 	Connections() []smpp.ConnectionStatus
 	Reload(ctx context.Context) (smpp.Changes, error)
+	AddConnection(ctx context.Context, values map[string]string) (smpp.Changes, error)
+	SetConnection(ctx context.Context, name string, values map[string]string) (smpp.Changes, error)
+	DeleteConnection(ctx context.Context, name string) (smpp.Changes, error)
 	Enable(name string) error
 	Disable(name string) error
 	Rebind(name string) error

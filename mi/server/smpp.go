@@ -16,6 +16,7 @@ var coreErrors = []struct {
 }{
 	{gateway.ErrUnknownConnection, mi.CodeNotFound},
 	{gateway.ErrUnknownMessage, mi.CodeNotFound},
+	{gateway.ErrConnectionExists, mi.CodeConflict},
 }
 
 func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListResult, error) {
@@ -63,7 +64,28 @@ func connection(c smpp.ConnectionStatus) mi.Connection {
 }
 
 func (s *Server) smppReload(ctx context.Context, _ mi.None) (mi.SMPPReloadResult, error) {
-	changes, err := s.core.Reload(ctx)
+	return reloaded(s.core.Reload(ctx))
+}
+
+func (s *Server) smppAdd(ctx context.Context, p mi.SMPPAddParams) (mi.SMPPReloadResult, error) {
+	return reloaded(s.core.AddConnection(ctx, p.Columns()))
+}
+
+func (s *Server) smppSet(ctx context.Context, p mi.SMPPSetParams) (mi.SMPPReloadResult, error) {
+	values := p.Columns()
+	delete(values, "name")
+	if len(values) == 0 {
+		return mi.SMPPReloadResult{}, badValue("name", "nothing is to be changed: "+mi.SMPPSet.Usage())
+	}
+	return reloaded(s.core.SetConnection(ctx, string(p.Name), values))
+}
+
+func (s *Server) smppDelete(ctx context.Context, p mi.NameParams) (mi.SMPPReloadResult, error) {
+	return reloaded(s.core.DeleteConnection(ctx, p.Name))
+}
+
+// reloaded tells what a change of table smpp did.
+func reloaded(changes smpp.Changes, err error) (mi.SMPPReloadResult, error) {
 	if bad := new(gateway.FaultsError); errors.As(err, &bad) {
 		faults := make([]mi.Fault, len(bad.Faults))
 		for i, f := range bad.Faults {
@@ -72,7 +94,7 @@ func (s *Server) smppReload(ctx context.Context, _ mi.None) (mi.SMPPReloadResult
 		return mi.SMPPReloadResult{}, mi.NewError(mi.CodeBadValue, "table smpp has bad rows, and nothing was changed", faults)
 	}
 	if err != nil {
-		return mi.SMPPReloadResult{}, err
+		return mi.SMPPReloadResult{}, coreError(err)
 	}
 	return mi.SMPPReloadResult{
 		Added:     changes.Added,
