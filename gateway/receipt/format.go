@@ -65,6 +65,9 @@ func TLVs(r sms.Receipt) []sms.TLV {
 	}
 }
 
+// MessageState is the value of message_state (SMPP 3.4, 5.2.28) for a state.
+func MessageState(s sms.State) uint8 { return wireStates[known(s)].messageState }
+
 func known(s sms.State) sms.State {
 	if int(s) < len(wireStates) {
 		return s

@@ -18,13 +18,15 @@ type batch struct {
 	reports    []*op
 	puts       []*op
 	deletes    []*op
+	receipts   []*op
 	parts      map[sms.ID]struct{} // those that were put or deleted
 	args       []any
 }
 
 func newBatch(ctx context.Context, db *DB) (*batch, error) {
 	s, err := newStatements(ctx, db.dialect, db.write.DB,
-		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages)
+		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages,
+		insertReceipt, dropReceipt, delayReceipt)
 	return &batch{db: db, statements: s, parts: map[sms.ID]struct{}{}}, err
 }
 
@@ -52,6 +54,8 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 				b.parts[id] = struct{}{}
 			}
 			b.deletes = append(b.deletes, o)
+		case opDropReceipt, opDelayReceipt:
+			b.receipts = append(b.receipts, o)
 		}
 	}
 	return b.flush(ctx, tx)
@@ -59,6 +63,7 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 
 func (b *batch) reset() {
 	b.inserts, b.reports, b.puts, b.deletes = b.inserts[:0], b.reports[:0], b.puts[:0], b.deletes[:0]
+	b.receipts = b.receipts[:0]
 	clear(b.parts)
 	clear(b.args[:cap(b.args)]) // lets go of the texts
 }
@@ -74,6 +79,9 @@ func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := b.deleteParts(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.writeReceipts(ctx, tx); err != nil {
 		return err
 	}
 	b.reset()

@@ -79,7 +79,7 @@ func BenchmarkReport(b *testing.B) {
 		c := make(inFlight, 1000)
 		for _, r := range records {
 			c.start()
-			db.Report(SegmentReport{r.Message.ID, 1, sms.StateDelivered, "000", at}, func(r MessageReport, err error) {
+			db.Report(SegmentReport{ID: r.Message.ID, Part: 1, State: sms.StateDelivered, Error: "000", DoneTime: at}, func(r MessageReport, err error) {
 				if err != nil || !r.Complete {
 					b.Error(r, err)
 				}

@@ -25,6 +25,8 @@ const (
 	opReport
 	opPutPart
 	opDeleteParts
+	opDropReceipt
+	opDelayReceipt
 )
 
 // op is a queued write.
@@ -34,6 +36,8 @@ type op struct {
 	report  SegmentReport // opReport
 	message *sms.Message  // opPutPart
 	ids     []sms.ID      // opDeleteParts
+
+	owed AccountReceipt // opDropReceipt, opDelayReceipt
 
 	done     func(error)
 	reported func(MessageReport, error)

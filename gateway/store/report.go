@@ -15,6 +15,9 @@ type SegmentReport struct {
 	State    sms.State
 	Error    string
 	DoneTime time.Time
+	// Keep gives the receipts that the account which submitted the message is owed for what this told. They are written with the
+	// report, in one transaction. It may be called more than once; the last call counts. nil: nobody is owed any.
+	Keep func(MessageReport) []AccountReceipt
 }
 
 // MessageReport is what is known of a message once a segment's report is stored.
@@ -64,6 +67,7 @@ func (b *batch) report(ctx context.Context, tx *sql.Tx) error {
 	if len(b.reports) == 0 {
 		return nil
 	}
+	var owed []AccountReceipt
 	messages := make(map[sms.ID]*reportedMessage, len(b.reports))
 	ids := make([]sms.ID, 0, len(b.reports))
 	for _, o := range b.reports {
@@ -81,8 +85,14 @@ func (b *batch) report(ctx context.Context, tx *sql.Tx) error {
 	}
 	for _, o := range b.reports {
 		o.result, o.err = messages[o.report.ID].take(o.report)
+		if o.err == nil && o.report.Keep != nil {
+			owed = append(owed, o.report.Keep(o.result)...)
+		}
 	}
-	return b.writeReported(ctx, tx, ids, messages)
+	if err := b.writeReported(ctx, tx, ids, messages); err != nil {
+		return err
+	}
+	return b.keepReceipts(ctx, tx, owed)
 }
 
 func (b *batch) readReported(ctx context.Context, tx *sql.Tx, ids []sms.ID, messages map[sms.ID]*reportedMessage) error {

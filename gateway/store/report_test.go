@@ -27,7 +27,7 @@ func TestReportOfOneSegment(t *testing.T) {
 			{sms.StateExpired, MessageReport{State: sms.StateDelivered, Error: "e", DoneTime: at}},   // another end
 			{sms.StateAccepted, MessageReport{State: sms.StateDelivered, Error: "e", DoneTime: at}},  // late
 		} {
-			if got := report(t, db, SegmentReport{m.ID, 1, step.state, "e", at}); got != step.want {
+			if got := report(t, db, SegmentReport{ID: m.ID, Part: 1, State: step.state, Error: "e", DoneTime: at}); got != step.want {
 				t.Errorf("%v: %+v, want %+v", step.state, got, step.want)
 			}
 		}
@@ -45,14 +45,14 @@ func TestReportIsTheWorstOfItsSegments(t *testing.T) {
 		at := received()
 		m := message("in three")
 		insert(t, db, sent(m, "acme", "1", "2", "3"))
-		if r := report(t, db, SegmentReport{m.ID, 3, sms.StateDelivered, "000", at.Add(time.Minute)}); r.Complete || r.State.Final() {
+		if r := report(t, db, SegmentReport{ID: m.ID, Part: 3, State: sms.StateDelivered, Error: "000", DoneTime: at.Add(time.Minute)}); r.Complete || r.State.Final() {
 			t.Errorf("%+v", r)
 		}
-		if r := report(t, db, SegmentReport{m.ID, 1, sms.StateRejected, "0dc", at}); r.Complete || r.State.Final() {
+		if r := report(t, db, SegmentReport{ID: m.ID, Part: 1, State: sms.StateRejected, Error: "0dc", DoneTime: at}); r.Complete || r.State.Final() {
 			t.Errorf("%+v", r)
 		}
 		want := MessageReport{State: sms.StateRejected, Error: "0dc", DoneTime: at.Add(time.Minute), Changed: true, Complete: true}
-		if r := report(t, db, SegmentReport{m.ID, 2, sms.StateDelivered, "000", at}); r != want {
+		if r := report(t, db, SegmentReport{ID: m.ID, Part: 2, State: sms.StateDelivered, Error: "000", DoneTime: at}); r != want {
 			t.Errorf("%+v", r)
 		}
 	})

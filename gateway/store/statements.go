@@ -46,6 +46,9 @@ const (
 	selectReported
 	updateSegments
 	updateMessages
+	insertReceipt
+	dropReceipt
+	delayReceipt
 	selectKeys
 	selectMatches
 )
@@ -66,6 +69,12 @@ func (s statement) text(d *dialect) string {
 		return "UPDATE message_segment SET state = ?, error = ?, done_time = ? WHERE part = ? AND message_id IN " + list(s.n)
 	case updateMessages:
 		return "UPDATE message SET state = ?, report_state = ?, report_error = ?, done_time = ?, updated = ? WHERE id IN " + list(s.n)
+	case insertReceipt:
+		return d.insert("account_receipt", receiptColumns, s.n)
+	case dropReceipt:
+		return "DELETE FROM account_receipt WHERE id IN " + list(s.n)
+	case delayReceipt:
+		return "UPDATE account_receipt SET attempts = ?, next_attempt = ? WHERE id IN " + list(s.n)
 	case selectKeys:
 		return selectKeysText(d, s.n)
 	default:

@@ -128,6 +128,15 @@ func Check(ctx context.Context, url string) ([]sms.Fault, error) {
 			return nil, src.fault(err)
 		}
 	}
+	if has, err := db.hasTable(ctx, "smpp_account"); err != nil {
+		return faults, src.fault(err)
+	} else if has {
+		_, wrong, err := db.Accounts(ctx)
+		if err != nil {
+			return faults, src.fault(err)
+		}
+		faults = append(faults, wrong...)
+	}
 	if has, err := db.hasTable(ctx, "route"); err != nil || !has {
 		return faults, src.fault(err)
 	}

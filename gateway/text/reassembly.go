@@ -105,7 +105,7 @@ func NewReassembler(l Limits) *Reassembler {
 //
 // whole is the assembled message once all parts are in, in any order. It is part 1 in all its fields but these: Text or Data is
 // that of all parts; ID and Part are zero; Received is when the first part to arrive did; Segments counts the parts. If part 1
-// asks for no receipt, it has the request of the first part that does.
+// asks for no receipt, it has the request of the first part that does; Wanted has what all of them want.
 //
 // held is the part that is held: m, or where m repeats one, that one, whose ID is the one that Forget will give. If the message is
 // complete and not yet forgotten, a repetition gives whole, too, assembled anew: its peer was told to try again, or did not wait
@@ -317,8 +317,10 @@ func assemble(parts []*sms.Message, total int) *sms.Message {
 	whole.Part = sms.Part{}
 	whole.Segments = len(parts)
 	whole.Incomplete = len(parts) < total
+	whole.Wanted = nil
 	octets := 0
 	for _, m := range parts {
+		whole.Wanted = append(whole.Wanted, m.Wanted...)
 		octets += len(m.Data) + len(m.Text)
 		if m.Received.Before(whole.Received) {
 			whole.Received = m.Received

@@ -1,0 +1,497 @@
+package smpp
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sipsmpp/gateway/receipt"
+	"sipsmpp/gateway/smpp/wire"
+	"sipsmpp/gateway/sms"
+)
+
+// Why sessions of accounts end, beside what ends any.
+var (
+	errNeverBound = errors.New("the peer did not bind in time")
+	errRefused    = errors.New("the bind was refused")
+	errInactive   = errors.New("no message for as long as inactivity_timeout says")
+)
+
+// accountBind is one socket that came to the listener: a session that waits for its bind, and then a bind of an account.
+type accountBind struct {
+	all      *Accounts
+	conn     net.Conn
+	from     netip.Addr // the network for IPv6; see source
+	address  netip.Addr
+	remote   string
+	local    string
+	log      *slog.Logger
+	session  *session
+	inbound  inbound
+	several  wire.SubmitMulti // what a submit_multi is decoded into
+	init     *time.Timer
+	idleness *time.Timer   // inactivity; nil: none
+	worked   atomic.Int64  // when there was a message last, in nanoseconds since 1970
+	inactive atomic.Bool   // it is unbound because there was none for too long
+	up       chan struct{} // closed when BindUp was told
+	counted  bool          // see noLongerUnbound; the lock of Accounts guards it
+
+	mu       sync.Mutex
+	checking bool // a bind waits for its password to be checked
+
+	// Set by account.join, with the session's lock held, which orders it before all that uses it.
+	account    *account
+	id         string
+	mode       string
+	receives   bool
+	alphabet   sms.Alphabet
+	inactivity time.Duration
+
+	// The account's lock guards what follows.
+	state    BindState
+	since    time.Time
+	draining bool
+	deadline *time.Timer
+	current  *submission // a message of which a part was sent
+}
+
+func newAccountBind(a *Accounts, conn net.Conn) *accountBind {
+	b := &accountBind{all: a, conn: conn, up: make(chan struct{}), remote: conn.RemoteAddr().String(), local: conn.LocalAddr().String()}
+	b.address, b.from = source(conn.RemoteAddr())
+	b.log = a.log.With("remote", b.remote)
+	// The window is the account's, once it is known whose the session is; nobody is sent anything before.
+	b.session = newSession(conn, b, sessionConfig{
+		role: smsc, responseTimeout: 10 * time.Second, counters: new(counters), log: b.log,
+	})
+	return b
+}
+
+// serve runs the session to its end.
+func (b *accountBind) serve(secure bool) {
+	s := b.session
+	b.init = time.AfterFunc(b.all.config.InitTimeout, func() { b.closeUnbound(errNeverBound) })
+	defer b.init.Stop()
+	if secure {
+		conn, err := b.all.handshake(b.conn)
+		if err != nil {
+			b.log.Debug("a connection to the listener came to nothing", "error", err)
+			s.close(err)
+			return
+		}
+		s.mu.Lock()
+		if s.cause == nil {
+			s.conn = conn
+		}
+		s.mu.Unlock()
+	}
+	cause := s.serve()
+	left := s.finish() // and with its lock taken, what admit did is seen
+	if b.account == nil {
+		b.log.Debug("a connection to the listener ended without a bind", "reason", cause)
+		return
+	}
+	<-b.up
+	if b.idleness != nil {
+		b.idleness.Stop()
+	}
+	if b.inactive.Load() {
+		cause = errInactive
+	}
+	was := b.account.leave(b, left, cause)
+	b.log.Info("bind is down", "reason", cause)
+	b.all.handler.BindDown(was, cause.Error(), len(left))
+}
+
+// closeUnbound closes a session if it is not bound.
+func (b *accountBind) closeUnbound(cause error) {
+	b.session.mu.Lock()
+	waiting := b.session.state == stateOpen
+	b.session.mu.Unlock()
+	if waiting {
+		b.session.close(cause)
+	}
+}
+
+// checkInactive unbinds an ESME that has exchanged no message for too long.
+func (b *accountBind) checkInactive() {
+	idle := time.Since(time.Unix(0, b.worked.Load()))
+	if idle < b.inactivity {
+		b.idleness.Reset(b.inactivity - idle)
+		return
+	}
+	b.inactive.Store(true)
+	b.session.unbind()
+}
+
+// received is called by the session with a request that is legal in its state.
+func (b *accountBind) received(s *session, h wire.Header, body []byte) {
+	switch h.Command {
+	case wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver:
+		b.bind(h, body)
+		return
+	}
+	b.worked.Store(time.Now().UnixNano())
+	var err error
+	switch h.Command {
+	case wire.CmdSubmitSM, wire.CmdDataSM:
+		var sm *wire.SM
+		if sm, err = b.inbound.decode(h.Command, body); err == nil {
+			b.submit(h, sm)
+		}
+	case wire.CmdSubmitMulti:
+		if err = b.several.DecodeBody(body); err == nil {
+			b.submitMulti(h)
+		}
+	case wire.CmdQuerySM:
+		var q wire.QuerySM
+		if err = q.DecodeBody(body); err == nil && s.accept(h) {
+			b.query(h, &q)
+		}
+	case wire.CmdCancelSM:
+		var c wire.CancelSM
+		if err = c.DecodeBody(body); err == nil && s.accept(h) {
+			b.all.handler.Cancel(b.account.systemID, MessageQuery{ID: c.MessageID, Source: c.Source}, s.answerer(h))
+		}
+	case wire.CmdReplaceSM:
+		var r wire.ReplaceSM
+		if err = r.DecodeBody(body); err == nil {
+			s.respond(h, wire.StatusReplaceFailed) // what was accepted is with the next hop already
+		}
+	default:
+		s.respond(h, wire.StatusInvalidCommandID)
+	}
+	if err != nil {
+		b.account.counters.malformed.Add(1)
+		b.log.Warn("a PDU that does not parse is refused", "command", h.Command, "seq", h.Sequence, "error", err)
+		s.respond(h, wire.StatusOf(err))
+	}
+}
+
+// bind looks at a bind request.
+func (b *accountBind) bind(h wire.Header, body []byte) {
+	var req wire.Bind
+	if err := req.DecodeBody(body); err != nil {
+		b.refuse(h, &req, wire.StatusOf(err), "the bind does not parse: "+err.Error())
+		return
+	}
+	b.mu.Lock()
+	again := b.checking
+	b.checking = true
+	b.mu.Unlock()
+	if again {
+		b.session.respond(h, wire.StatusAlreadyBound)
+		return
+	}
+	a, now := b.all, time.Now()
+	if wait := a.guard.blocked(b.from, req.SystemID, now); wait > 0 {
+		b.refuse(h, &req, wire.StatusBindFailed, "it failed too often: nothing is looked at for "+wait.Round(time.Second).String())
+		return
+	}
+	account := (*a.table.Load())[req.SystemID]
+	if account == nil {
+		a.guard.failed(b.from, req.SystemID, now)
+		b.refuse(h, &req, wire.StatusInvalidSystemID, "there is no such account")
+		return
+	}
+	if err := account.admits(b.address, h.Command); err != nil {
+		b.refuse(h, &req, wire.StatusBindFailed, err.Error())
+		return
+	}
+	hash := account.hash()
+	if a.passwords.known(req.SystemID, hash, req.Password) {
+		b.admit(account, h, &req)
+		return
+	}
+	job := passwordJob{systemID: req.SystemID, hash: hash, password: req.Password, answer: func(right bool) {
+		if !right {
+			a.guard.failed(b.from, req.SystemID, time.Now())
+			b.refuse(h, &req, wire.StatusInvalidPassword, "the password is wrong")
+			return
+		}
+		b.admit(account, h, &req)
+	}}
+	if !a.passwords.check(job) {
+		b.refuse(h, &req, wire.StatusSystemError, "too many binds at once")
+	}
+}
+
+// admit binds an ESME whose password is right.
+func (b *accountBind) admit(account *account, h wire.Header, req *wire.Bind) {
+	a := b.all
+	a.guard.succeeded(b.from, req.SystemID)
+	a.mu.Lock()
+	closed := a.closed
+	if !closed {
+		a.noLongerUnbound(b)
+	}
+	a.mu.Unlock()
+	if closed {
+		b.refuse(h, req, wire.StatusSystemError, "the gateway goes down")
+		return
+	}
+	resp := &wire.BindResp{SystemID: a.config.SystemID}
+	noTLVs := req.InterfaceVersion < 0x34 // SMPP 3.4, 3.4: no optional parameters to who speaks an earlier version
+	if !noTLVs {
+		resp.TLVs = wire.TLVs{{Tag: wire.TagSCInterfaceVersion, Value: []byte{0x34}}}
+	}
+	up, bound, err := account.join(b, h, resp, noTLVs)
+	if err != nil {
+		b.refuse(h, req, wire.StatusBindFailed, err.Error())
+		return
+	}
+	if !bound {
+		return
+	}
+	defer close(b.up)
+	if b.inactivity > 0 {
+		b.idleness = time.AfterFunc(b.inactivity, b.checkInactive)
+	}
+	account.log.Info("bound", "bind", up.ID, "remote", up.Remote, "mode", up.Mode)
+	a.handler.BindUp(up)
+	account.tick() // what waits may have room now
+}
+
+// refuse answers a bind with an error, after which the session ends.
+func (b *accountBind) refuse(h wire.Header, req *wire.Bind, status wire.Status, reason string) {
+	s := b.session
+	s.mu.Lock()
+	if s.state == stateOpen {
+		s.respondLocked(h, status, "")
+		s.state, s.lastWords = stateUnbinding, errRefused
+		s.wakeWriter()
+	}
+	s.mu.Unlock()
+	name := printable(req.SystemID)
+	if count, tell := b.all.guard.refused(b.from, name, time.Now()); tell {
+		b.log.Warn("a bind was refused", "system_id", name, "status", status, "reason", reason, "count", count)
+		b.all.handler.BindRefused(BindRefusal{SystemID: name, Peer: b.remote, Status: status, Reason: reason, Count: count})
+	}
+}
+
+// printable is a name as a log and an event can show it.
+func printable(name string) string {
+	if len(name) > 40 {
+		name = name[:40]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, name)
+}
+
+// message makes a message of what the ESME submitted, or gives the status to refuse it with.
+func (b *accountBind) message(sm *wire.SM, id sms.ID) (*sms.Message, wire.Status) {
+	if sm.Dest.IsZero() {
+		return nil, wire.StatusInvalidDestination
+	}
+	if sm.ScheduleDeliveryTime != "" {
+		return nil, wire.StatusInvalidSchedule // a message is delivered at once
+	}
+	m := messageOf(sm, sms.Account(b.account.systemID), b.remote, b.alphabet)
+	m.ID = id
+	var err error
+	if m.Expires, err = wire.ParseTime(sm.ValidityPeriod, m.Received); err != nil {
+		return nil, wire.StatusInvalidValidity
+	}
+	if m.Receipt = receiptRequest(sm.RegisteredDelivery); m.Receipt != sms.ReceiptNone {
+		m.Wanted = []sms.WantedReceipt{{ID: id, Receipt: m.Receipt}}
+	}
+	return m, wire.StatusOK
+}
+
+// receiptRequest is what registered_delivery asks of an SMSC (SMPP 3.4, 5.2.17); 3 is SMPP 5.0's wish for success alone, and gets
+// every final state.
+func receiptRequest(registered uint8) sms.ReceiptRequest {
+	switch {
+	case registered&wire.RegisteredIntermediate != 0:
+		return sms.ReceiptAll
+	case registered&3 == wire.RegisteredFailure:
+		return sms.ReceiptFailure
+	case registered&3 != 0:
+		return sms.ReceiptFinal
+	}
+	return sms.ReceiptNone
+}
+
+// segmentsOf is how many segments a PDU counts against the throughput: one, or as many as its message_payload will make.
+func segmentsOf(short []byte, tlvs wire.TLVs) int {
+	payload, _ := tlvs.Get(wire.TagMessagePayload)
+	if len(short) > 0 || len(payload) <= 140 {
+		return 1
+	}
+	return (len(payload) + 133) / 134
+}
+
+// submit takes a submit_sm or data_sm.
+func (b *accountBind) submit(h wire.Header, sm *wire.SM) {
+	s := b.session
+	if !s.accept(h) {
+		return
+	}
+	if !b.account.take(segmentsOf(sm.ShortMessage, sm.TLVs)) {
+		s.answer(h, wire.StatusThrottled, "", nil)
+		return
+	}
+	m, status := b.message(sm, b.all.config.NextID())
+	if status != wire.StatusOK {
+		s.answer(h, status, "", nil)
+		return
+	}
+	b.account.counters.received.Add(1)
+	var answered atomic.Bool
+	b.all.handler.Submit(m, func(status wire.Status, id sms.ID) {
+		if answered.Swap(true) {
+			return
+		}
+		text := ""
+		if status == wire.StatusOK {
+			text = id.String()
+		}
+		s.answer(h, status, text, nil)
+	})
+}
+
+// multi is a submit_multi that is not answered: one message for each destination, all under one id.
+type multi struct {
+	bind *accountBind
+	h    wire.Header
+	resp wire.SubmitMultiResp
+	all  int
+
+	mu   sync.Mutex
+	left int
+}
+
+// ended takes what became of one destination; the last one answers.
+func (m *multi) ended(dest sms.Address, status wire.Status) {
+	m.mu.Lock()
+	m.left--
+	left := m.left
+	if status != wire.StatusOK {
+		m.resp.Failed = append(m.resp.Failed, wire.MultiFailure{Dest: dest, Status: status})
+	}
+	m.mu.Unlock()
+	switch {
+	case left > 0:
+	case len(m.resp.Failed) == m.all:
+		m.bind.session.answer(m.h, m.resp.Failed[0].Status, "", nil)
+	default:
+		m.bind.session.answer(m.h, wire.StatusOK, "", &m.resp)
+	}
+}
+
+// submitMulti takes a submit_multi.
+func (b *accountBind) submitMulti(h wire.Header) {
+	s, p := b.session, &b.several
+	if !s.accept(h) {
+		return
+	}
+	if len(p.Dests) == 0 {
+		s.answer(h, wire.StatusInvalidNumberOfDests, "", nil)
+		return
+	}
+	if !b.account.take(len(p.Dests) * segmentsOf(p.ShortMessage, p.TLVs)) {
+		s.answer(h, wire.StatusThrottled, "", nil)
+		return
+	}
+	told := b.all.config.NextID()
+	all := &multi{bind: b, h: h, all: len(p.Dests), left: len(p.Dests), resp: wire.SubmitMultiResp{MessageID: told.String()}}
+	for i := range p.Dests {
+		d := p.Dests[i]
+		if d.List != "" {
+			all.ended(sms.Address{Value: d.List}, wire.StatusCannotSubmitToDL)
+			continue
+		}
+		m, status := b.message(&wire.SM{
+			ServiceType: p.ServiceType, Source: p.Source, Dest: d.Address, ESMClass: p.ESMClass, ProtocolID: p.ProtocolID,
+			PriorityFlag: p.PriorityFlag, ScheduleDeliveryTime: p.ScheduleDeliveryTime, ValidityPeriod: p.ValidityPeriod,
+			RegisteredDelivery: p.RegisteredDelivery, ReplaceIfPresent: p.ReplaceIfPresent, DataCoding: p.DataCoding,
+			ShortMessage: p.ShortMessage, TLVs: p.TLVs,
+		}, told)
+		if status != wire.StatusOK {
+			all.ended(d.Address, status)
+			continue
+		}
+		if i > 0 {
+			m.ID = b.all.config.NextID() // a record of its own; its receipts name the one that the ESME was told
+		}
+		b.account.counters.received.Add(1)
+		var answered atomic.Bool
+		b.all.handler.Submit(m, func(status wire.Status, _ sms.ID) {
+			if !answered.Swap(true) {
+				all.ended(d.Address, status)
+			}
+		})
+	}
+}
+
+// query takes a query_sm.
+func (b *accountBind) query(h wire.Header, q *wire.QuerySM) {
+	s := b.session
+	var answered atomic.Bool
+	b.all.handler.Query(b.account.systemID, MessageQuery{ID: q.MessageID, Source: q.Source}, func(a QueryAnswer) {
+		if answered.Swap(true) {
+			return
+		}
+		if a.Status != wire.StatusOK {
+			s.answer(h, a.Status, "", nil)
+			return
+		}
+		resp := &wire.QuerySMResp{MessageID: q.MessageID, MessageState: receipt.MessageState(a.State)}
+		if a.State.Final() && !a.DoneTime.IsZero() {
+			resp.FinalDate = wire.FormatTime(a.DoneTime)
+		}
+		if n, err := strconv.ParseUint(a.Error, 10, 8); err == nil {
+			resp.ErrorCode = uint8(n)
+		}
+		s.answer(h, wire.StatusOK, "", resp)
+	})
+}
+
+// status is what smpp_list shows. The account's lock is held.
+func (b *accountBind) status() BindStatus {
+	return BindStatus{
+		ID: b.id, Owner: sms.Account(b.account.systemID), Mode: b.mode, State: b.state, Since: b.since, Remote: b.remote,
+		Local: b.local, Window: b.session.sessionConfig.window, InFlight: b.session.inFlight(),
+	}
+}
+
+// drain makes the bind end once nothing is in flight, or after a while. It says whether settle is due. The account's lock is held.
+func (b *accountBind) drain(timeout time.Duration) (idle bool) {
+	if b.draining {
+		return false
+	}
+	b.draining, b.state, b.since = true, BindUnbinding, time.Now()
+	b.deadline = time.AfterFunc(timeout, b.session.unbind)
+	return b.session.drain() && b.current == nil
+}
+
+// settle unbinds a bind that is to end, if nothing is in flight.
+func (b *accountBind) settle() {
+	b.account.mu.Lock()
+	defer b.account.mu.Unlock()
+	if b.draining && b.current == nil && b.session.drain() {
+		b.session.unbind()
+	}
+}
+
+// bound is for sessions that we bind.
+func (b *accountBind) bound(*session) {}
+
+// answered is called by the session.
+func (b *accountBind) answered(_ *session, answers []answer) {
+	if b.account != nil {
+		b.account.answered(b, answers)
+	}
+}
+
+// idle is called by the session.
+func (b *accountBind) idle(*session) { b.settle() }
