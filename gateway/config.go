@@ -30,8 +30,14 @@ type SIPConfig struct {
 	OutboundURI List     `yaml:"outbound_uri"` // next hops for messages to SIP; a list fails over
 	Domain      string   `yaml:"domain"`       // host part of the From of messages that come from SMPP
 	Trusted     []string `yaml:"trusted"`      // CIDRs that may send without credentials
-	Reports     string   `yaml:"reports"`      // what a SIP sender gets who asked for no notification: none, text
-	MaxBody     int      `yaml:"max_body"`     // octets; a larger body gets 413
+	// Realm is what the users of table sip_user give their credentials for; Domain where it is empty.
+	Realm          string   `yaml:"realm"`
+	AuthAlgorithms []string `yaml:"auth_algorithms"` // of digest, the best first: SHA-256, MD5
+	// OutboundUser and OutboundPassword are our credentials with next hops that ask for some.
+	OutboundUser     string `yaml:"outbound_user"`
+	OutboundPassword string `yaml:"outbound_password"` // may be file:PATH
+	Reports          string `yaml:"reports"`           // what a SIP sender gets who asked for no notification: none, text
+	MaxBody          int    `yaml:"max_body"`          // octets; a larger body gets 413
 	// MaxInProgress bounds the requests that wait for their answer; one more gets 503 with Retry-After.
 	MaxInProgress int `yaml:"max_in_progress"`
 }
@@ -172,12 +178,16 @@ func (c Config) sip() (sip.Config, []sms.Fault) {
 		trusted = append(trusted, p)
 	}
 	return sip.Config{
-		Listen:        c.SIP.Listen,
-		OutboundURI:   c.SIP.OutboundURI,
-		Domain:        c.SIP.Domain,
-		Trusted:       trusted,
-		Reports:       c.SIP.Reports,
-		MaxBody:       c.SIP.MaxBody,
-		MaxInProgress: c.SIP.MaxInProgress,
+		Listen:           c.SIP.Listen,
+		OutboundURI:      c.SIP.OutboundURI,
+		Domain:           c.SIP.Domain,
+		Trusted:          trusted,
+		Reports:          c.SIP.Reports,
+		Realm:            c.SIP.Realm,
+		Algorithms:       c.SIP.AuthAlgorithms,
+		OutboundUser:     c.SIP.OutboundUser,
+		OutboundPassword: c.SIP.OutboundPassword,
+		MaxBody:          c.SIP.MaxBody,
+		MaxInProgress:    c.SIP.MaxInProgress,
 	}, faults
 }

@@ -117,6 +117,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.restoreParts(ctx); err != nil {
 		return fmt.Errorf("db: the parts of long messages: %w", err)
 	}
+	if err := g.loadSIPUsers(ctx); err != nil {
+		return err
+	}
 	background, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.sweeper.Go(func() { g.sweep(background) })

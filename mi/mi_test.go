@@ -24,6 +24,8 @@ func TestMethods(t *testing.T) {
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",
 		"events_list", "event_subscribe event [socket] [expire] [after]", "subscribers_list [event] [socket]", "raise_event event [params]",
+		"sip_user_add username password [numbers] [enabled]", "sip_user_set username [password] [numbers] [enabled]",
+		"sip_user_delete username", "sip_user_list", "sip_user_reload",
 	}
 	var got []string
 	for _, d := range Methods() {

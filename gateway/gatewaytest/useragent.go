@@ -129,15 +129,43 @@ func (u *UserAgent) Send(ctx context.Context, to, from, text string) (code int, 
 
 // SendBody is Send for a body of any type.
 func (u *UserAgent) SendBody(ctx context.Context, to, from, contentType, body string) (code int, err error) {
+	req, err := u.request(to, from, contentType, body)
+	if err != nil {
+		return 0, err
+	}
+	res, err := u.client.Do(ctx, req)
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, nil
+}
+
+// SendAs is Send with credentials, which answer a challenge once.
+func (u *UserAgent) SendAs(ctx context.Context, user, password, to, from, text string) (code int, err error) {
+	req, err := u.request(to, from, "text/plain;charset=UTF-8", text)
+	if err != nil {
+		return 0, err
+	}
+	res, err := u.client.Do(ctx, req)
+	if err == nil && (res.StatusCode == 401 || res.StatusCode == 407) {
+		res, err = u.client.DoDigestAuth(ctx, req, res, sipgo.DigestAuth{Username: user, Password: password})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, nil
+}
+
+func (u *UserAgent) request(to, from, contentType, body string) (*sip.Request, error) {
 	var recipient, sender sip.Uri
 	if err := sip.ParseUri(to, &recipient); err != nil {
-		return 0, fmt.Errorf("to %q: %w", to, err)
+		return nil, fmt.Errorf("to %q: %w", to, err)
 	}
 	if !strings.HasPrefix(from, "sip:") && !strings.HasPrefix(from, "sips:") && !strings.HasPrefix(from, "tel:") {
 		from = "sip:" + from + "@" + u.addr.Addr().String()
 	}
 	if err := sip.ParseUri(from, &sender); err != nil {
-		return 0, fmt.Errorf("from %q: %w", from, err)
+		return nil, fmt.Errorf("from %q: %w", from, err)
 	}
 	req := sip.NewRequest(sip.MESSAGE, recipient)
 	header := &sip.FromHeader{Address: sender}
@@ -145,11 +173,7 @@ func (u *UserAgent) SendBody(ctx context.Context, to, from, contentType, body st
 	req.AppendHeader(header)
 	req.AppendHeader(sip.NewHeader("Content-Type", contentType))
 	req.SetBody([]byte(body))
-	res, err := u.client.Do(ctx, req)
-	if err != nil {
-		return 0, err
-	}
-	return res.StatusCode, nil
+	return req, nil
 }
 
 // Close ends it.

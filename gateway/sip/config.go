@@ -130,7 +130,7 @@ func Check(cfg Config) []sms.Fault {
 	}
 	for i, a := range cfg.Algorithms {
 		if a != "SHA-256" && a != "MD5" {
-			fault(fmt.Sprintf("sip.algorithms[%d]", i), "%q is neither SHA-256 nor MD5", a)
+			fault(fmt.Sprintf("sip.auth_algorithms[%d]", i), "%q is neither SHA-256 nor MD5", a)
 		}
 	}
 	switch cfg.Reports {

@@ -29,7 +29,7 @@ func TestCheck(t *testing.T) {
 			OutboundURI: []string{"sip:gw:secret@a", "sip:gw:secret@a;transport=ws"}, OutboundPassword: "file:/nonexistent",
 			Realm: "a\"b", Algorithms: []string{"MD5", "SHA-1"}, Reports: "loud",
 		}, []string{`sip.outbound_uri[1]: "sip:a;transport=ws"`, "sip.outbound_user: ", "sip.outbound_password: open /nonexistent",
-			"sip.realm: ", "sip.algorithms[1]: ", "sip.reports: "}},
+			"sip.realm: ", "sip.auth_algorithms[1]: ", "sip.reports: "}},
 		{Config{Listen: []string{"tcp:127.0.0.1:0"}, OutboundURI: []string{"sip:a;transport=tcp", "sip:a"}},
 			[]string{"sip.outbound_uri[1]: goes by udp, and sip.listen has no udp: listener"}},
 		{Config{OutboundURI: make([]string, 65)}, append([]string{}, manyFaults(65)...)},

@@ -30,6 +30,7 @@ type fakeCore struct {
 	reload   func() (smpp.Changes, error)
 	records  []*store.Record
 	filter   store.Filter
+	changes  []gateway.SIPUserChange
 	resets   int
 	ready    error
 	called   []string
@@ -143,6 +144,36 @@ func (c *fakeCore) ParseTLVs(connection string, values map[string]string) ([]sms
 	}
 	return tlvs, nil
 }
+
+func (c *fakeCore) SIPUsers(context.Context) ([]sms.SIPUser, error) {
+	return []sms.SIPUser{{Name: "al", Realm: "example.com", HA1: "hidden", Numbers: []string{"100"}, Enabled: true}}, nil
+}
+
+func (c *fakeCore) AddSIPUser(_ context.Context, name string, change gateway.SIPUserChange) error {
+	if name == "al" {
+		return gateway.ErrSIPUserExists
+	}
+	if *change.Password == "" {
+		return &gateway.FaultsError{Faults: []sms.Fault{{Path: "sip_user[username=" + name + "].ha1", Reason: "none"}}}
+	}
+	return c.SetSIPUser(context.Background(), "al", change)
+}
+
+func (c *fakeCore) SetSIPUser(_ context.Context, name string, change gateway.SIPUserChange) error {
+	if name != "al" {
+		return gateway.ErrUnknownSIPUser
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes = append(c.changes, change)
+	return nil
+}
+
+func (c *fakeCore) DeleteSIPUser(_ context.Context, name string) error {
+	return c.SetSIPUser(context.Background(), name, gateway.SIPUserChange{})
+}
+
+func (c *fakeCore) ReloadSIPUsers(context.Context) (int, error) { return 1, nil }
 
 func (c *fakeCore) Statistics() []gateway.Statistic {
 	return []gateway.Statistic{

@@ -28,6 +28,8 @@ func (s *Server) register() {
 	serveSlow(d, mi.MessageShow, s.messageShow)
 	serveSlow(d, mi.MessageList, s.messageList)
 
+	s.registerSIP(d)
+
 	serve(d, mi.Which, which)
 	serve(d, mi.Help, help)
 	serve(d, mi.Version, s.version)

@@ -48,6 +48,7 @@ type Core interface {
 	Messages(ctx context.Context, f store.Filter) ([]*store.Record, sms.ID, error)
 	TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte
 	ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error)
+	SIPCore
 	Statistics() []gateway.Statistic
 	ResetStatistics()
 	Started() time.Time

@@ -1,0 +1,39 @@
+package server
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSIPUsers(t *testing.T) {
+	core := &fakeCore{}
+	s := start(t, core, Options{})
+	for _, c := range []struct{ method, params, want string }{
+		{"sip_user_list", "[]", `{"users":[{"username":"al","realm":"example.com","numbers":["100"],"enabled":true}]}`},
+		{"sip_user_add", `{"username":"bo","password":"p","numbers":"100","enabled":"0"}`, `"OK"`},
+		{"sip_user_add", `{"username":"al","password":"p"}`, `"code":409`},
+		{"sip_user_add", `{"username":"bo","password":""}`, `"code":400,"message":"a value is bad, and nothing was changed","data":[{"path":"sip_user[username=bo].ha1"`},
+		{"sip_user_set", `{"username":"al","enabled":false}`, `"OK"`},
+		{"sip_user_set", `{"username":"cy"}`, `"code":404`},
+		{"sip_user_delete", `["al"]`, `"OK"`},
+		{"sip_user_delete", `["cy"]`, `"code":404`},
+		{"sip_user_reload", `[]`, `{"users":1}`},
+	} {
+		got := s.call(t, `{"jsonrpc":"2.0","id":1,"method":"`+c.method+`","params":`+c.params+`}`)
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%s %s: %s, want %s", c.method, c.params, got, c.want)
+		}
+		if strings.Contains(got, "hidden") {
+			t.Errorf("%s tells a hash: %s", c.method, got)
+		}
+	}
+	if len(core.changes) != 3 {
+		t.Fatalf("%d changes", len(core.changes))
+	}
+	if add := core.changes[0]; *add.Password != "p" || len(*add.Numbers) != 1 || *add.Enabled {
+		t.Errorf("%+v", add)
+	}
+	if set := core.changes[1]; set.Password != nil || set.Numbers != nil || *set.Enabled {
+		t.Errorf("%+v", set)
+	}
+}
