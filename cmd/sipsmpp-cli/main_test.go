@@ -187,9 +187,8 @@ func TestComplete(t *testing.T) {
 	for _, tt := range []struct{ typed, completed, candidates string }{
 		{"ver", "version ", "[version]"},
 		{"mi ver", "mi version ", "[version]"},
-		{"smpp_", "smpp_", "[smpp_list smpp_reload smpp_enable smpp_disable smpp_rebind]"},
 		{"smpp_re", "smpp_re", "[smpp_reload smpp_rebind]"},
-		{"mess", "message_", "[message_send message_show message_list]"},
+		{"message_s", "message_s", "[message_send message_show]"},
 		{"ev", "event", "[events events_list event_subscribe]"},
 		{"smpp_list ", "smpp_list name=", "[name=]"},
 		{"message_send from=1 to=2 te", "message_send from=1 to=2 text=", "[text=]"},
