@@ -46,6 +46,15 @@ type BindDown struct {
 	InFlight   int    `json:"in_flight"` // requests that were sent and not answered
 }
 
+// BindRefused says that an ESME was not let in. It is told at most every 10 s for one address and name.
+type BindRefused struct {
+	Account       string `json:"account"` // as the peer gave it: there may be none of this name
+	Peer          string `json:"peer"`    // host:port
+	CommandStatus uint32 `json:"command_status"`
+	Reason        string `json:"reason"`
+	Count         uint64 `json:"count"` // how often, since it was told last
+}
+
 // Reloaded says what smpp_reload changed, by name of the connection.
 type Reloaded struct {
 	Added   List `json:"added"`
@@ -150,6 +159,7 @@ type EventsLost struct {
 // The names of the declared events.
 func (BindUp) Name() string           { return "E_SMPP_BIND_UP" }
 func (BindDown) Name() string         { return "E_SMPP_BIND_DOWN" }
+func (BindRefused) Name() string      { return "E_SMPP_BIND_REFUSED" }
 func (Reloaded) Name() string         { return "E_SMPP_RELOADED" }
 func (Throttled) Name() string        { return "E_SMPP_THROTTLED" }
 func (Unthrottled) Name() string      { return "E_SMPP_UNTHROTTLED" }
@@ -186,6 +196,7 @@ func declare[E Event](summary string) Declaration {
 var declarations = []Declaration{
 	declare[BindUp]("a bind is bound"),
 	declare[BindDown]("a bind is no longer bound"),
+	declare[BindRefused]("an ESME was not let in"),
 	declare[Reloaded]("smpp_reload changed the connections"),
 	declare[Throttled]("a connection pauses: its peer said that we send too fast"),
 	declare[Unthrottled]("a connection that was throttled is as fast again as its row lets it be"),

@@ -16,6 +16,7 @@ func TestDeclarations(t *testing.T) {
 	want := []string{
 		"E_SMPP_BIND_UP connection account bind mode peer",
 		"E_SMPP_BIND_DOWN connection account bind mode peer reason in_flight",
+		"E_SMPP_BIND_REFUSED account peer command_status reason count",
 		"E_SMPP_RELOADED added changed removed",
 		"E_SMPP_THROTTLED connection command_status until congestion_state throughput",
 		"E_SMPP_UNTHROTTLED connection",

@@ -44,6 +44,12 @@ type SIPConfig struct {
 
 // SMPPConfig is section `smpp`.
 type SMPPConfig struct {
+	Listen         []string `yaml:"listen"`          // HOST:PORT where accounts bind, with tls: before it for TLS
+	MaxConnections int      `yaml:"max_connections"` // most sockets of accounts
+	TLSCert        string   `yaml:"tls_cert"`        // PEM files: our certificate on listeners of tls:, with who vouches for it,
+	TLSKey         string   `yaml:"tls_key"`         // its key,
+	TLSClientCA    string   `yaml:"tls_client_ca"`   // and who must vouch for those of the accounts; none: nobody asks
+
 	DefaultConnection string `yaml:"default_connection"` // where messages from SIP go when no rule matches
 	// ReassemblyTimeout is how long the parts of a message wait for one that is missing.
 	ReassemblyTimeout Duration `yaml:"reassembly_timeout"`
@@ -107,6 +113,10 @@ func (c Config) WithDefaults() Config {
 	or(&c.SIP.Reports, sip.ReportsNone)
 	or(&c.SIP.MaxBody, 20_000)
 	or(&c.SIP.MaxInProgress, 10_000)
+	if c.SMPP.Listen == nil {
+		c.SMPP.Listen = []string{"127.0.0.1:2775"}
+	}
+	or(&c.SMPP.MaxConnections, 1000)
 	or(&c.SMPP.ReassemblyTimeout, Duration(5*time.Minute))
 	or(&c.MI.Listen, "127.0.0.1:8888")
 	or(&c.Log.Level, "info")
@@ -133,6 +143,7 @@ func (c Config) Check() []sms.Fault {
 	sipConfig, sipFaults := c.sip()
 	faults = append(faults, sipFaults...)
 	faults = append(faults, sip.Check(sipConfig)...)
+	faults = append(faults, c.SMPP.check()...)
 	if c.SMPP.ReassemblyTimeout < 0 {
 		fault("smpp.reassembly_timeout", "is negative: want a time such as 5m")
 	}
@@ -150,6 +161,15 @@ func (c Config) Check() []sms.Fault {
 		fault("log.format", strconv.Quote(c.Log.Format)+" is not text or json")
 	}
 	return faults
+}
+
+// checkAddress says whether a text is HOST:PORT.
+func checkAddress(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return err
 }
 
 func loopback(host string) bool {

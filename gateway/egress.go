@@ -16,6 +16,8 @@ func (p *passage) try() {
 		p.ended(target.Outcome())
 	case target.Leg.Kind == sms.LegConnection:
 		p.g.connections.Submit(target.Leg.Name, p.out, p.ended)
+	case target.Leg.Kind == sms.LegAccount:
+		p.g.accounts.Submit(target.Leg.Name, p.out, p.ended)
 	case target.URI != "":
 		m := p.out
 		if to := target.Recipient(m); to != m.To {

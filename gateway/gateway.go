@@ -37,13 +37,17 @@ type Gateway struct {
 
 	db          *store.DB
 	connections *smpp.Connections
+	accounts    *smpp.Accounts
+	relay       *relay
 	sip         *sip.Endpoint
 	parts       *text.Reassembler
 	reports     *reports
 
-	routes atomic.Pointer[route.Table]
-	rules  atomic.Pointer[route.Rules]
-	table  atomic.Pointer[connectionTable]
+	routes      atomic.Pointer[route.Table]
+	rules       atomic.Pointer[route.Rules]
+	table       atomic.Pointer[connectionTable]
+	accountRows atomic.Pointer[[]sms.AccountConfig]
+	queries     chan struct{} // one for each query_sm that is looked up
 	// reloading lets one reload run at a time, and keeps it apart from what else changes the connections.
 	reloading sync.Mutex
 
@@ -87,7 +91,9 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 		hub:     events.NewHub(config.Node, events.Kept),
 		parts:   text.NewReassembler(text.Limits{Age: time.Duration(config.SMPP.ReassemblyTimeout)}),
 		started: time.Now(),
+		queries: make(chan struct{}, maxQueries),
 	}
+	g.accountRows.Store(new([]sms.AccountConfig))
 	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)
@@ -96,9 +102,15 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.reports = newReports(db, g.hub, log, g.siblings, g.smscIDFormat)
 	g.reports.tell = g.tellSender
 	g.connections = smpp.NewConnections(fromSMPP{g}, log)
+	g.accounts = smpp.NewAccounts(fromAccounts{g}, log, g.accountsConfig())
+	g.relay = newRelay(db, g.accounts, g.ids, log)
+	g.reports.relay = g.relay
+	if err := g.accounts.Listen(); err != nil {
+		return nil, errors.Join(err, g.abandon(ctx))
+	}
 	sipConfig, _ := config.sip()
 	if g.sip, err = sip.New(sipConfig, fromSIP{g}, log); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, g.abandon(ctx))
 	}
 	return g, nil
 }
@@ -123,8 +135,18 @@ func (g *Gateway) Start(ctx context.Context) error {
 	background, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.sweeper.Go(func() { g.sweep(background) })
+	g.sweeper.Go(func() { g.relay.run(background) })
+	if err := g.startAccounts(ctx); err != nil {
+		return fmt.Errorf("db: table smpp_account: %w", err)
+	}
 	g.sip.Start()
 	return nil
+}
+
+// abandon closes what New had opened when the rest failed.
+func (g *Gateway) abandon(ctx context.Context) error {
+	g.accounts.Close(ctx)
+	return g.db.Close()
 }
 
 // sweep does what is due by time and by nothing else.
@@ -149,6 +171,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 		g.stop()
 	}
 	g.sweeper.Wait()
+	g.accounts.Close(ctx)    // their messages in flight need the connections
 	g.connections.Close(ctx) // first, so that the SIP side can still tell its senders what became of their messages
 	return errors.Join(g.sip.Close(ctx), g.db.Close())
 }

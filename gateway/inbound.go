@@ -26,7 +26,7 @@ type fromSMPP struct{ g *Gateway }
 // Message takes a deliver_sm: a message, or one part of it.
 func (h fromSMPP) Message(m *sms.Message, answer func(wire.Status)) {
 	if m.Part.IsSet() {
-		h.g.part(m, answer)
+		h.g.part(m, func(s wire.Status, _ sms.ID) { answer(s) })
 		return
 	}
 	h.g.Accept(m, func(o sms.Outcome) { answer(smppStatus(o)) })
@@ -74,8 +74,11 @@ func owner(l sms.Leg) (connection, account string) {
 // part takes one part of a longer message. A part that does not complete it is on disk before it is answered, since many peers
 // send the next only then; the one that completes it is answered as the message is. A peer that was told to try again sends that
 // last part again, so the parts are kept until the message is taken or refused for good.
-func (g *Gateway) part(m *sms.Message, answer func(wire.Status)) {
-	m.ID = g.ids.Next() // of the part: the message that it belongs to gets its own
+func (g *Gateway) part(m *sms.Message, reply func(wire.Status, sms.ID)) {
+	if m.ID.IsZero() {
+		m.ID = g.ids.Next() // of the part
+	}
+	answer := func(s wire.Status) { reply(s, m.ID) }
 	whole, held, err := g.parts.Add(m)
 	switch {
 	case errors.Is(err, text.ErrReassemblyFull):
@@ -85,6 +88,7 @@ func (g *Gateway) part(m *sms.Message, answer func(wire.Status)) {
 	case err != nil:
 		answer(wire.StatusPermanentAppError)
 	case whole != nil:
+		whole.ID = m.ID // so that the id which an account is told for the last part is known
 		g.acceptWhole(whole, func(o sms.Outcome) { answer(smppStatus(o)) })
 	default:
 		// A part that is held already is put again, too: the first time may have failed, or not be done.
@@ -95,7 +99,7 @@ func (g *Gateway) part(m *sms.Message, answer func(wire.Status)) {
 				answer(wire.StatusSystemError)
 				return
 			}
-			answer(wire.StatusOK)
+			reply(wire.StatusOK, held.ID)
 		})
 	}
 }

@@ -41,6 +41,8 @@ type reports struct {
 	format func(sms.Leg) string
 	// tell brings a report that was wanted to the sender of the message, beside the event.
 	tell func(*recorded, store.MessageReport)
+	// relay brings it to the account that submitted the message.
+	relay *relay
 
 	mu       sync.Mutex
 	awaited  map[segmentKey]awaited
@@ -71,6 +73,8 @@ type recorded struct {
 	request  sms.ReceiptRequest
 	segments []store.Segment
 	notify   *sms.Notify
+	ingress  sms.Leg
+	wanted   []sms.WantedReceipt // by the account that submitted it
 }
 
 // learner is a leg's, for the smsc_id_format that the leg had then.
@@ -139,7 +143,8 @@ func (r *reports) mayCome(leg sms.Leg) bool {
 // expect records an accepted message with its SMSC ids and then calls done. From here on its receipts find it.
 func (r *reports) expect(record *store.Record, done func()) {
 	m := record.Message
-	known := &recorded{id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: record.Segments, notify: m.Notify}
+	known := &recorded{id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: record.Segments, notify: m.Notify,
+		ingress: m.Ingress, wanted: m.Wanted}
 	// Queued before a receipt can find the message, so that its report is written after it.
 	r.db.Insert(record, func(err error) {
 		if err != nil {
@@ -234,6 +239,7 @@ func (r *reports) find(in *incoming, legs []sms.Leg) {
 			m := matches[0]
 			r.store(in, m.Egress, awaited{m.Part, &recorded{
 				id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: m.Segments, notify: m.Notify,
+				ingress: m.Ingress, wanted: m.Wanted,
 			}})
 		}
 	})
@@ -315,12 +321,23 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 			r.log.Info("how the SMSC ids of receipts match", "leg", in.leg, "smsc_id_format", learned)
 		}
 	}
+	var owed []store.AccountReceipt
+	var keep func(store.MessageReport) []store.AccountReceipt
+	if len(m.wanted) > 0 {
+		keep = func(now store.MessageReport) []store.AccountReceipt {
+			if owed = nil; news(now) {
+				owed = r.relay.owe(m, now)
+			}
+			return owed
+		}
+	}
 	r.db.Report(store.SegmentReport{
 		ID:       m.id,
 		Part:     a.part,
 		State:    in.receipt.State,
 		Error:    in.receipt.Error,
 		DoneTime: in.receipt.DoneTime,
+		Keep:     keep,
 	}, func(now store.MessageReport, err error) {
 		switch {
 		case errors.Is(err, store.ErrNotFound): // its record failed, or is gone since
@@ -334,13 +351,18 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 		if now.Complete {
 			r.forget(leg, m)
 		}
-		// A receipt that came twice changes nothing and is no news; of several segments only all of them make a report.
-		if (now.Complete || now.Changed && !now.State.Final()) && now.State != sms.StateNone && m.request.Wants(now.State) {
+		r.relay.send(owed)
+		if news(now) && m.request.Wants(now.State) {
 			r.hub.Publish(report(m, now))
 			r.tell(m, now)
 		}
 		in.answer(wire.StatusOK)
 	})
+}
+
+// news says that a receipt told something: one that came twice changes nothing; of several segments only all of them make a report.
+func news(now store.MessageReport) bool {
+	return (now.Complete || now.Changed && !now.State.Final()) && now.State != sms.StateNone
 }
 
 // forget drops a message from memory.

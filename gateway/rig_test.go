@@ -52,6 +52,7 @@ func newRig(t *testing.T, smsc gatewaytest.SMSCConfig, change func(*sms.Connecti
 	r.config = gateway.Config{
 		Node: "test",
 		DB:   "sqlite:" + filepath.Join(t.TempDir(), "test.db"),
+		SMPP: gateway.SMPPConfig{Listen: []string{"127.0.0.1:0"}},
 		SIP: gateway.SIPConfig{
 			Listen:      []string{"udp:127.0.0.1:0", "tcp:127.0.0.1:0"},
 			OutboundURI: gateway.List{"sip:" + r.phone.Addr()},

@@ -13,6 +13,12 @@ var (
 	SMPPDelete  = declare[NameParams, SMPPReloadResult]("smpp_delete", "drops the row of a connection from table smpp, and the connection with it")
 	SMPPRebind  = declare[NameParams, string]("smpp_rebind", "unbinds a connection once what is in flight is answered, and binds it again at once")
 
+	AccountAdd    = declare[AccountAddParams, string]("account_add", "makes an account: an ESME that may bind to the gateway with this password")
+	AccountSet    = declare[AccountSetParams, string]("account_set", "changes an account; what is left out stays, and so do its binds unless it is disabled")
+	AccountDelete = declare[AccountParams, string]("account_delete", "drops an account, unbinds it, and forgets the receipts that wait for it")
+	AccountList   = declare[AccountListParams, AccountListResult]("account_list", "lists the accounts as their rows say")
+	AccountReload = declare[None, SMPPReloadResult]("account_reload", "reads table smpp_account again and applies what changed; with a bad row nothing changes")
+
 	MessageSend = declare[MessageSendParams, MessageSendResult]("message_send", "sends a message and answers when the next hop took it")
 	MessageShow = declare[MessageShowParams, Message]("message_show", "tells what is recorded of a message: its attempts, its segments, its report")
 	MessageList = declare[MessageListParams, MessageListResult]("message_list", "lists recorded messages, the newest first")
@@ -76,6 +82,7 @@ type Account struct {
 	SystemID string `json:"system_id"`
 	Enabled  bool   `json:"enabled"`
 	Binds    []Bind `json:"binds"`
+	Queued   int    `json:"queued"` // messages to it that wait for a window slot
 	Counters
 }
 

@@ -19,6 +19,9 @@ func TestMethods(t *testing.T) {
 	want := []string{
 		"smpp_list [name]", "smpp_reload", "smpp_enable name", "smpp_disable name", "smpp_add name ip port [system_id] [password] [system_type] [src_ton] [src_npi] [dst_ton] [dst_npi] [session_type] [enabled] [tls] [binds] [window] [throughput] [enquire_link] [response_timeout] [alphabet] [long_message] [smsc_id_format] [options]", "smpp_set name [ip] [port] [system_id] [password] [system_type] [src_ton] [src_npi] [dst_ton] [dst_npi] [session_type] [enabled] [tls] [binds] [window] [throughput] [enquire_link] [response_timeout] [alphabet] [long_message] [smsc_id_format] [options]",
 		"smpp_delete name", "smpp_rebind name",
+		"account_add system_id password [allowed_ips] [bind_modes] [max_binds] [window] [throughput] [enabled] [options]",
+		"account_set system_id [password] [allowed_ips] [bind_modes] [max_binds] [window] [throughput] [enabled] [options]",
+		"account_delete system_id", "account_list [system_id]", "account_reload",
 		"message_send from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [coding] [class] [service_type] [protocol_id] [priority] [udh] [tlvs]",
 		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]",
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",

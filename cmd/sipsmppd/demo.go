@@ -103,6 +103,7 @@ func demo(ctx context.Context, out io.Writer, outbound string, once bool) error 
 	config := gateway.Config{
 		Node: "demo",
 		DB:   "sqlite:" + filepath.Join(dir, "demo.db"),
+		SMPP: gateway.SMPPConfig{Listen: []string{free("tcp", "127.0.0.1:2775")}},
 		SIP:  gateway.SIPConfig{OutboundURI: gateway.List{outbound}},
 		MI:   gateway.MIConfig{Listen: free("tcp", "127.0.0.1:8888")},
 	}
@@ -113,6 +114,7 @@ func demo(ctx context.Context, out io.Writer, outbound string, once bool) error 
 	}
 	screen.say("sipsmpp %s, a demonstration. Everything is on this host, and gone afterwards.\n", version)
 	screen.step("gateway", "SIP on %s (UDP and TCP), MI and events on %s", sipAddr, config.MI.Listen)
+	screen.step("gateway", "accounts bind to %s: sipsmpp-cli -x mi account_add SYSTEM_ID PASSWORD makes one", config.SMPP.Listen[0])
 	screen.step("SMSC", "a simulated one on %s, connection %q of table smpp", smsc.Addr(), "demo")
 	screen.step("phone", "a simulated one on %s", phone.Addr())
 	screen.say("")

@@ -73,8 +73,8 @@ type Rules struct {
 	scratch sync.Pool
 }
 
-// Table is the rules with the defaults beneath them: what came from SIP or the MI goes to the default connection, what came
-// from SMPP goes to SIP, and a sender that names a connection gets that one, whatever the rules say.
+// Table is the rules with the defaults beneath them: what came from SIP, the MI or an account goes to the default connection
+// (an account's message to SIP where there is none), what came from a connection goes to SIP, and a sender that names a connection gets that one, whatever the rules say.
 type Table struct {
 	rules         *Rules
 	toSMPP, toSIP Decision
@@ -116,7 +116,12 @@ func (t *Table) otherwise(m *sms.Message) Decision {
 	switch m.Ingress.Kind {
 	case sms.LegSIP, sms.LegMI:
 		return t.toSMPP
-	case sms.LegConnection, sms.LegAccount:
+	case sms.LegAccount:
+		if len(t.toSMPP.Targets) > 0 {
+			return t.toSMPP
+		}
+		return t.toSIP
+	case sms.LegConnection:
 		return t.toSIP
 	}
 	return Decision{}

@@ -30,11 +30,12 @@ type fakeCore struct {
 	reload   func() (smpp.Changes, error)
 	records  []*store.Record
 	filter   store.Filter
-	changes  []gateway.SIPUserChange
 	resets   int
+	changes  []gateway.SIPUserChange
 	ready    error
 	called   []string
-	values   map[string]string // of the row that was last added or set
+	changed  gateway.AccountChange // what account_add or account_set was called with last
+	values   map[string]string     // of the row that was last added or set
 }
 
 func newFakeCore() *fakeCore { return &fakeCore{hub: events.NewHub("gw", 100), ids: sms.NewIDs()} }
@@ -63,6 +64,48 @@ func (c *fakeCore) Connections() []smpp.ConnectionStatus {
 		}},
 		Counters: smpp.Counters{Sent: 5},
 	}}
+}
+
+func (c *fakeCore) Accounts() []smpp.AccountStatus {
+	return []smpp.AccountStatus{{SystemID: "shop", Enabled: true, Binds: []smpp.BindStatus{{
+		ID: "shop#1", Owner: sms.Account("shop"), Mode: "transceiver", State: smpp.BindBound,
+	}}, Counters: smpp.Counters{Received: 7}}}
+}
+
+func (c *fakeCore) AccountRows() []sms.AccountConfig {
+	row := store.NewAccount("shop", "a hash")
+	row.AllowedIPs, row.LongMessage = "192.0.2.0/24 2001:db8::1/128", sms.LongPayload
+	return []sms.AccountConfig{row}
+}
+
+func (c *fakeCore) AddAccount(_ context.Context, a gateway.AccountChange) error {
+	if a.SystemID == "shop" {
+		return gateway.ErrAccountExists
+	}
+	c.changed = a
+	return nil
+}
+
+func (c *fakeCore) SetAccount(_ context.Context, a gateway.AccountChange) error {
+	if a.SystemID != "shop" {
+		return gateway.ErrUnknownAccount
+	}
+	if a.Window != nil && *a.Window == 0 {
+		return &gateway.FaultsError{Faults: []sms.Fault{{Path: "smpp_account[system_id=shop].window", Reason: "0 is not a window"}}}
+	}
+	c.changed = a
+	return nil
+}
+
+func (c *fakeCore) DeleteAccount(_ context.Context, systemID string) error {
+	if systemID != "shop" {
+		return gateway.ErrUnknownAccount
+	}
+	return nil
+}
+
+func (c *fakeCore) ReloadAccounts(context.Context) (smpp.Changes, error) {
+	return smpp.Changes{Changed: []string{"shop"}}, nil
 }
 
 func (c *fakeCore) Reload(context.Context) (smpp.Changes, error) {

@@ -24,6 +24,11 @@ func (s *Server) register() {
 	serveSlow(d, mi.SMPPSet, s.smppSet)
 	serveSlow(d, mi.SMPPDelete, s.smppDelete)
 	serveSlow(d, mi.SMPPRebind, named(s.core.Rebind))
+	serveSlow(d, mi.AccountAdd, s.accountAdd)
+	serveSlow(d, mi.AccountSet, s.accountSet)
+	serveSlow(d, mi.AccountDelete, s.accountDelete)
+	serve(d, mi.AccountList, s.accountList)
+	serveSlow(d, mi.AccountReload, s.accountReload)
 	serveLater(d, mi.MessageSend, s.messageSend)
 	serveSlow(d, mi.MessageShow, s.messageShow)
 	serveSlow(d, mi.MessageList, s.messageList)
@@ -83,7 +88,7 @@ func help(_ context.Context, p mi.HelpParams) (mi.HelpResult, error) {
 		fmt.Fprintf(&b, "; %s: %s", param.Name, param.Want)
 	}
 	module, _, _ := strings.Cut(d.Name, "_")
-	if module != "smpp" && module != "message" {
+	if module != "smpp" && module != "account" && module != "message" {
 		module = "core"
 	}
 	return mi.HelpResult{Help: b.String(), ExportedBy: module}, nil

@@ -42,7 +42,9 @@ func TestResults(t *testing.T) {
 	for _, tt := range []struct{ method, params, want string }{
 		{"smpp_list", `[]`, `{"connections":[{"name":"acme","peer":"10.0.0.1:2775","session_type":"transceiver","enabled":true,"state":"bound",` +
 			`"binds":[{"id":"acme#1","mode":"transceiver","state":"bound","since":"2026-03-01T12:00:00.000Z","remote":"10.0.0.1:2775","local":"10.0.0.2:40000","window":10,"in_flight":2,"last_error":""}],` +
-			`"queued":0,"sent":5,"refused":0,"unanswered":0,"received":0,"receipts":0,"throttled":0,"unexpected":0,"malformed":0}],"accounts":[]}`},
+			`"queued":0,"sent":5,"refused":0,"unanswered":0,"received":0,"receipts":0,"throttled":0,"unexpected":0,"malformed":0}],` +
+			`"accounts":[{"system_id":"shop","enabled":true,"binds":[{"id":"shop#1","mode":"transceiver","state":"bound","remote":"","local":"","window":0,"in_flight":0,"last_error":""}],` +
+			`"queued":0,"sent":0,"refused":0,"unanswered":0,"received":7,"receipts":0,"throttled":0,"unexpected":0,"malformed":0}]}`},
 		{"smpp_list", `["nobody"]`, `{"code":404,"message":"` + gateway.ErrUnknownConnection.Error() + `"}`},
 		{"smpp_reload", `[]`, `{"added":["acme"],"changed":[],"removed":[],"unchanged":2}`},
 		{"smpp_disable", `["acme"]`, `"OK"`},
@@ -82,6 +84,20 @@ func TestResults(t *testing.T) {
 			`","data":{"parameter":"name","reason":"nothing is to be changed: ` + mi.SMPPSet.Usage() + `"}}`},
 		{"smpp_delete", `["acme"]`, `{"added":[],"changed":[],"removed":["acme"],"unchanged":0}`},
 		{"smpp_delete", `["other"]`, `{"code":404,"message":"no such connection"}`},
+		{"smpp_list", `["nobody"]`, `{"code":404,"message":"` + gateway.ErrUnknownConnection.Error() + `"}`},
+		{"account_add", `["new","secret"]`, `"OK"`},
+		{"account_add", `["shop","secret"]`, `{"code":409,"message":"` + gateway.ErrAccountExists.Error() + `"}`},
+		{"account_add", `["new"]`, `{"code":-32602,"message":"Invalid params","data":{"parameter":"password","reason":"missing; the usage is: ` + mi.AccountAdd.Usage() + `"}}`},
+		{"account_set", `{"system_id":"shop","window":"5","enabled":"false","options":{"alphabet":"latin1"}}`, `"OK"`},
+		{"account_set", `{"system_id":"shop","window":0}`, `{"code":400,"message":"Bad value: smpp_account[system_id=shop].window: 0 is not a window",` +
+			`"data":[{"path":"smpp_account[system_id=shop].window","reason":"0 is not a window"}]}`},
+		{"account_set", `["nobody"]`, `{"code":404,"message":"` + gateway.ErrUnknownAccount.Error() + `"}`},
+		{"account_delete", `["nobody"]`, `{"code":404,"message":"` + gateway.ErrUnknownAccount.Error() + `"}`},
+		{"account_delete", `["shop"]`, `"OK"`},
+		{"account_list", `[]`, `{"accounts":[{"system_id":"shop","allowed_ips":["192.0.2.0/24","2001:db8::1/128"],"bind_modes":["transceiver","transmitter","receiver"],` +
+			`"max_binds":10,"window":100,"throughput":0,"enabled":true,"options":{"long_message":"payload"},"binds":1}]}`},
+		{"account_list", `["nobody"]`, `{"code":404,"message":"` + gateway.ErrUnknownAccount.Error() + `: nobody"}`},
+		{"account_reload", `[]`, `{"added":[],"changed":["shop"],"removed":[],"unchanged":0}`},
 		{"message_list", `[]`, `{"messages":[],"next":""}`},
 		{"message_send", `{"from":"1","to":"2","text":"x","connection":"acme","tlvs":{"operator":""}}`,
 			`{"code":400,"message":"Bad value: tlvs: acme has no operator","data":{"parameter":"tlvs","reason":"acme has no operator"}}`},

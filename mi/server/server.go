@@ -45,6 +45,12 @@ type Core interface {
 	Disable(name string) error
 	Rebind(name string) error
 	Message(ctx context.Context, id sms.ID) (*store.Record, error)
+	Accounts() []smpp.AccountStatus
+	AccountRows() []sms.AccountConfig
+	AddAccount(ctx context.Context, c gateway.AccountChange) error
+	SetAccount(ctx context.Context, c gateway.AccountChange) error
+	DeleteAccount(ctx context.Context, systemID string) error
+	ReloadAccounts(ctx context.Context) (smpp.Changes, error)
 	Messages(ctx context.Context, f store.Filter) ([]*store.Record, sms.ID, error)
 	TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte
 	ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error)

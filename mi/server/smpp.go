@@ -16,6 +16,8 @@ var coreErrors = []struct {
 }{
 	{gateway.ErrUnknownConnection, mi.CodeNotFound},
 	{gateway.ErrUnknownMessage, mi.CodeNotFound},
+	{gateway.ErrUnknownAccount, mi.CodeNotFound},
+	{gateway.ErrAccountExists, mi.CodeConflict},
 	{gateway.ErrConnectionExists, mi.CodeConflict},
 }
 
@@ -26,28 +28,37 @@ func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListRe
 			result.Connections = append(result.Connections, connection(c))
 		}
 	}
-	if p.Name != "" && len(result.Connections) == 0 {
+	for _, a := range s.core.Accounts() {
+		if p.Name == "" || p.Name == a.SystemID {
+			result.Accounts = append(result.Accounts, account(a))
+		}
+	}
+	if p.Name != "" && len(result.Connections)+len(result.Accounts) == 0 {
 		return result, coreError(gateway.ErrUnknownConnection)
 	}
 	return result, nil
 }
 
 func connection(c smpp.ConnectionStatus) mi.Connection {
-	result := mi.Connection{
+	return mi.Connection{
 		Name:           c.Name,
 		Peer:           c.Peer,
 		SessionType:    c.SessionType.String(),
 		Enabled:        c.Enabled,
 		State:          string(c.State),
 		Fault:          c.Fault,
-		Binds:          make([]mi.Bind, len(c.Binds)),
+		Binds:          binds(c.Binds),
 		Queued:         c.Queued,
 		ThrottledUntil: mi.Time(c.ThrottledUntil),
 		ThrottledTo:    c.ThrottledTo,
 		Counters:       mi.Counters(c.Counters),
 	}
-	for i, b := range c.Binds {
-		result.Binds[i] = mi.Bind{
+}
+
+func binds(list []smpp.BindStatus) []mi.Bind {
+	result := make([]mi.Bind, len(list))
+	for i, b := range list {
+		result[i] = mi.Bind{
 			ID:        b.ID,
 			Mode:      b.Mode,
 			State:     string(b.State),
@@ -87,11 +98,7 @@ func (s *Server) smppDelete(ctx context.Context, p mi.NameParams) (mi.SMPPReload
 // reloaded tells what a change of table smpp did.
 func reloaded(changes smpp.Changes, err error) (mi.SMPPReloadResult, error) {
 	if bad := new(gateway.FaultsError); errors.As(err, &bad) {
-		faults := make([]mi.Fault, len(bad.Faults))
-		for i, f := range bad.Faults {
-			faults[i] = mi.Fault(f)
-		}
-		return mi.SMPPReloadResult{}, mi.NewError(mi.CodeBadValue, "table smpp has bad rows, and nothing was changed", faults)
+		return mi.SMPPReloadResult{}, mi.NewError(mi.CodeBadValue, "table smpp has bad rows, and nothing was changed", faults(bad))
 	}
 	if err != nil {
 		return mi.SMPPReloadResult{}, coreError(err)
