@@ -88,6 +88,7 @@ type MessageReceived struct {
 	Data     Hex    `json:"data,omitempty"`
 	Coding   string `json:"coding,omitempty"`
 	Segments int    `json:"segments,omitempty"` // how many it came in, where the ingress knows
+	Awaits   string `json:"awaits,omitempty"`   // decision: an application is to say by message_route or message_reject where it goes
 	// Incomplete says that parts of it never came: it goes on without them.
 	Incomplete bool `json:"incomplete,omitempty"`
 	// TLVs are the optional parameters that came with it, by the name that the connection or the specification gives them, or by

@@ -20,7 +20,7 @@ func TestDeclarations(t *testing.T) {
 		"E_SMPP_RELOADED added changed removed",
 		"E_SMPP_THROTTLED connection command_status until congestion_state throughput",
 		"E_SMPP_UNTHROTTLED connection",
-		"E_MESSAGE_RECEIVED id ref ingress from to text data coding segments incomplete tlvs",
+		"E_MESSAGE_RECEIVED id ref ingress from to text data coding segments awaits incomplete tlvs",
 		"E_MESSAGE_SENT id ref egress connection smsc_ids segments attempt",
 		"E_MESSAGE_DEFERRED id ref reason attempt next_attempt",
 		"E_MESSAGE_FAILED id ref reason protocol code",

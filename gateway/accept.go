@@ -26,27 +26,39 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 		m.ID = g.ids.Next()
 	}
 	g.counters.accepted.Add(1)
-	g.hub.Publish(g.received(m))
-	p := &passage{g: g, m: m, done: done}
-	switch {
-	case g.closing.Load():
-		p.fail(sms.Failed(sms.Temporary, sms.CauseShutdown, ""))
-		return
-	case !m.Expires.IsZero() && !time.Now().Before(m.Expires):
-		p.fail(sms.Failed(sms.Permanent, sms.CauseExpired, ""))
-		return
+	p := &passage{g: g, m: m, done: done, route: g.routes.Load().Decide(m)}
+	refusal, refused := p.refusal()
+	if !refused {
+		p.out = p.route.Rewrite(m)
 	}
-	p.route = g.routes.Load().Decide(m)
+	// It waits before the event tells of it, since an application may decide before Publish returns.
+	waits := !refused && p.route.Awaits() && g.decisions.wait(p)
+	e := g.received(m)
+	if waits {
+		e.Awaits = "decision"
+	}
+	g.hub.Publish(e)
 	switch {
+	case refused:
+		p.fail(refusal)
+	case !waits:
+		p.try()
+	}
+}
+
+// refusal says why no target is tried.
+func (p *passage) refusal() (o sms.Outcome, refused bool) {
+	switch {
+	case p.g.closing.Load():
+		return sms.Failed(sms.Temporary, sms.CauseShutdown, ""), true
+	case !p.m.Expires.IsZero() && !time.Now().Before(p.m.Expires):
+		return sms.Failed(sms.Permanent, sms.CauseExpired, ""), true
 	case p.route.Loop:
-		p.fail(sms.Failed(sms.Permanent, sms.CauseLoop, "rule "+p.route.Rule+" sends it back to "+m.Ingress.String()))
-		return
+		return sms.Failed(sms.Permanent, sms.CauseLoop, "rule "+p.route.Rule+" sends it back to "+p.m.Ingress.String()), true
 	case len(p.route.Targets) == 0:
-		p.fail(sms.Failed(sms.Permanent, sms.CauseNoRoute, noRouteHint(m)))
-		return
+		return sms.Failed(sms.Permanent, sms.CauseNoRoute, noRouteHint(p.m)), true
 	}
-	p.out = p.route.Rewrite(m)
-	p.try()
+	return sms.Outcome{}, false
 }
 
 func noRouteHint(m *sms.Message) string {

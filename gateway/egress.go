@@ -27,9 +27,28 @@ func (p *passage) try() {
 		p.g.sip.SendTo(target.URI, m, p.ended)
 	case target.Leg.Kind == sms.LegSIP:
 		p.g.sip.Send(p.out, p.ended)
+	case target.Waits:
+		p.ended(sms.Failed(sms.Temporary, sms.CauseQueueFull, "too many messages wait for an application to decide"))
 	case target.Leg.Kind == sms.LegApp:
 		p.ended(sms.Outcome{Fate: sms.Accepted}) // E_MESSAGE_RECEIVED told them
 	default:
 		p.ended(sms.Failed(sms.Temporary, sms.CauseNotReady, "nothing is bound as "+target.Leg.String()))
 	}
+}
+
+// accountState says how an account stands, for people.
+func (g *Gateway) accountState(systemID string) string {
+	for _, a := range g.accounts.Status() {
+		if a.SystemID != systemID {
+			continue
+		}
+		switch {
+		case !a.Enabled:
+			return "disabled"
+		case len(a.Binds) == 0:
+			return "not bound"
+		}
+		return "bound"
+	}
+	return "unknown"
 }

@@ -42,9 +42,11 @@ type Gateway struct {
 	sip         *sip.Endpoint
 	parts       *text.Reassembler
 	reports     *reports
+	decisions   *decisions
 
 	routes      atomic.Pointer[route.Table]
 	rules       atomic.Pointer[route.Rules]
+	stored      atomic.Pointer[routeTable]
 	table       atomic.Pointer[connectionTable]
 	accountRows atomic.Pointer[[]sms.AccountConfig]
 	queries     chan struct{} // one for each query_sm that is looked up
@@ -92,8 +94,11 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 		parts:   text.NewReassembler(text.Limits{Age: time.Duration(config.SMPP.ReassemblyTimeout)}),
 		started: time.Now(),
 		queries: make(chan struct{}, maxQueries),
+
+		decisions: newDecisions(),
 	}
 	g.accountRows.Store(new([]sms.AccountConfig))
+	g.stored.Store(&routeTable{})
 	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)
@@ -124,6 +129,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	}
 	for _, f := range faults {
 		g.log.Error("a connection is not used until its row is corrected and smpp_reload run", "fault", f.Error())
+	}
+	if err := g.loadRoutes(ctx); err != nil {
+		return err
 	}
 	g.apply(rows, faults)
 	if err := g.restoreParts(ctx); err != nil {
@@ -171,6 +179,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 		g.stop()
 	}
 	g.sweeper.Wait()
+	g.decisions.close()
 	g.accounts.Close(ctx)    // their messages in flight need the connections
 	g.connections.Close(ctx) // first, so that the SIP side can still tell its senders what became of their messages
 	return errors.Join(g.sip.Close(ctx), g.db.Close())

@@ -27,6 +27,12 @@ func TestMethods(t *testing.T) {
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",
 		"events_list", "event_subscribe event [socket] [expire] [after]", "subscribers_list [event] [socket]", "raise_event event [params]",
+		"route_list [id] [after] [limit]",
+		"route_add targets [to_match] [from_match] [ingress] [when] [priority] [strategy] [options] [name] [description] [enabled]",
+		"route_set id [targets] [to_match] [from_match] [ingress] [when] [priority] [strategy] [options] [name] [description] [enabled]",
+		"route_delete id", "route_reload",
+		"route_test from to [text] [ingress] [data] [data_coding] [connection] [receipt] [validity] [coding] [class]",
+		"message_route id target", "message_reject id [code]",
 		"sip_user_add username password [numbers] [enabled]", "sip_user_set username [password] [numbers] [enabled]",
 		"sip_user_delete username", "sip_user_list", "sip_user_reload",
 	}

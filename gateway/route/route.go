@@ -157,3 +157,13 @@ func (r *compiled) decide(m *sms.Message, load func(sms.Leg) int) Decision {
 	}
 	return d
 }
+
+// With is the table with other rules.
+func (t *Table) With(rules *Rules) *Table {
+	other := *t
+	other.rules = rules
+	return &other
+}
+
+// Awaits says that an application is to decide first.
+func (d Decision) Awaits() bool { return len(d.Targets) > 0 && d.Targets[0].Waits }

@@ -183,6 +183,9 @@ func parseTargets(s string, checkURI func(string) error) (*targets, error) {
 		if n := len(t.list); n > 0 && (t.list[n-1].Reject || t.list[n-1].Leg.Kind == sms.LegApp && !t.list[n-1].Waits) {
 			return nil, fmt.Errorf("nothing comes to %s: %s before it ends the way of every message", one, t.list[n-1])
 		}
+		if one.Waits && len(t.list) > 0 {
+			return nil, errors.New("app? comes first: the applications are asked when the message comes in")
+		}
 		t.list = append(t.list, one)
 	}
 	if len(t.list) > maxTargets {

@@ -36,6 +36,7 @@ type fakeCore struct {
 	called   []string
 	changed  gateway.AccountChange // what account_add or account_set was called with last
 	values   map[string]string     // of the row that was last added or set
+	routes   fakeRoutes
 }
 
 func newFakeCore() *fakeCore { return &fakeCore{hub: events.NewHub("gw", 100), ids: sms.NewIDs()} }

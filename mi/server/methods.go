@@ -32,6 +32,7 @@ func (s *Server) register() {
 	serveLater(d, mi.MessageSend, s.messageSend)
 	serveSlow(d, mi.MessageShow, s.messageShow)
 	serveSlow(d, mi.MessageList, s.messageList)
+	s.registerRoutes()
 
 	s.registerSIP(d)
 
@@ -88,7 +89,7 @@ func help(_ context.Context, p mi.HelpParams) (mi.HelpResult, error) {
 		fmt.Fprintf(&b, "; %s: %s", param.Name, param.Want)
 	}
 	module, _, _ := strings.Cut(d.Name, "_")
-	if module != "smpp" && module != "account" && module != "message" {
+	if module != "smpp" && module != "account" && module != "message" && module != "route" {
 		module = "core"
 	}
 	return mi.HelpResult{Help: b.String(), ExportedBy: module}, nil

@@ -55,6 +55,7 @@ type Core interface {
 	TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte
 	ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error)
 	SIPCore
+	RouteCore
 	Statistics() []gateway.Statistic
 	ResetStatistics()
 	Started() time.Time

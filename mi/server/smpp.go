@@ -19,6 +19,8 @@ var coreErrors = []struct {
 	{gateway.ErrUnknownAccount, mi.CodeNotFound},
 	{gateway.ErrAccountExists, mi.CodeConflict},
 	{gateway.ErrConnectionExists, mi.CodeConflict},
+	{gateway.ErrUnknownRoute, mi.CodeNotFound},
+	{gateway.ErrNotAwaiting, mi.CodeNotFound},
 }
 
 func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListResult, error) {
