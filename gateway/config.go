@@ -26,7 +26,7 @@ type Config struct {
 
 // SIPConfig is section `sip`.
 type SIPConfig struct {
-	Listen      []string `yaml:"listen"`       // udp:HOST:PORT, tcp:HOST:PORT
+	Listen      []string `yaml:"listen"`       // udp:HOST:PORT; tcp:, tls:, ws: and wss: before it
 	OutboundURI List     `yaml:"outbound_uri"` // next hops for messages to SIP; a list fails over
 	Domain      string   `yaml:"domain"`       // host part of the From of messages that come from SMPP
 	Trusted     []string `yaml:"trusted"`      // CIDRs that may send without credentials
@@ -38,6 +38,17 @@ type SIPConfig struct {
 	OutboundPassword string `yaml:"outbound_password"` // may be file:PATH
 	Reports          string `yaml:"reports"`           // what a SIP sender gets who asked for no notification: none, text
 	MaxBody          int    `yaml:"max_body"`          // octets; a larger body gets 413
+	// TLSCert and TLSKey are PEM files with our certificate, TLSCA one with who vouches for others. They are read again when they
+	// change.
+	TLSCert         string `yaml:"tls_cert"`
+	TLSKey          string `yaml:"tls_key"`
+	TLSCA           string `yaml:"tls_ca"`
+	TLSVerifyClient bool   `yaml:"tls_verify_client"` // peers need a certificate that TLSCA vouches for
+
+	MaxConnections   int      `yaml:"max_connections"`   // that peers opened, half of them for who is not trusted
+	IdleTimeout      Duration `yaml:"idle_timeout"`      // after which a connection without a message is closed
+	HandshakeTimeout Duration `yaml:"handshake_timeout"` // of TLS and WebSocket
+	MaxPending       int      `yaml:"max_pending"`       // messages to SIP that wait for their answer
 	// MaxInProgress bounds the requests that wait for their answer; one more gets 503 with Retry-After.
 	MaxInProgress int `yaml:"max_in_progress"`
 }
@@ -209,5 +220,13 @@ func (c Config) sip() (sip.Config, []sms.Fault) {
 		OutboundPassword: c.SIP.OutboundPassword,
 		MaxBody:          c.SIP.MaxBody,
 		MaxInProgress:    c.SIP.MaxInProgress,
+		MaxPending:       c.SIP.MaxPending,
+		MaxConnections:   c.SIP.MaxConnections,
+		IdleTimeout:      time.Duration(c.SIP.IdleTimeout),
+		HandshakeTimeout: time.Duration(c.SIP.HandshakeTimeout),
+		TLSCert:          c.SIP.TLSCert,
+		TLSKey:           c.SIP.TLSKey,
+		TLSCA:            c.SIP.TLSCA,
+		TLSVerifyClient:  c.SIP.TLSVerifyClient,
 	}, faults
 }

@@ -93,9 +93,9 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 		hub:     events.NewHub(config.Node, events.Kept),
 		parts:   text.NewReassembler(text.Limits{Age: time.Duration(config.SMPP.ReassemblyTimeout)}),
 		started: time.Now(),
-		queries: make(chan struct{}, maxQueries),
 
 		decisions: newDecisions(),
+		queries:   make(chan struct{}, maxQueries),
 	}
 	g.accountRows.Store(new([]sms.AccountConfig))
 	g.stored.Store(&routeTable{})
@@ -195,13 +195,7 @@ func (g *Gateway) Node() string { return g.config.Node }
 func (g *Gateway) Started() time.Time { return g.started }
 
 // SIPAddrs are the addresses that the SIP side listens on, as `udp:127.0.0.1:5060`.
-func (g *Gateway) SIPAddrs() []string {
-	var list []string
-	for _, a := range g.sip.Addrs() {
-		list = append(list, a.Network()+":"+a.String())
-	}
-	return list
-}
+func (g *Gateway) SIPAddrs() []string { return g.sip.Listeners() }
 
 // Ready says why the gateway cannot carry messages: it is going down, or its database does not answer.
 func (g *Gateway) Ready(ctx context.Context) error {

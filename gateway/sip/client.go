@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"sipsmpp/gateway/sms"
+
+	"github.com/gorilla/websocket"
 )
 
 const (
@@ -116,15 +119,14 @@ func (o *outgoing) fail(s sms.Severity, c sms.Cause, detail string) {
 func (e *Endpoint) transmit(o *outgoing) bool {
 	now := time.Now()
 	o.branch = rand.Uint64()
-	if o.hop.transport == "tcp" {
+	o.by = o.hop.transport
+	o.request = e.appendRequest(o.request[:0], o, o.by, now)
+	if o.by == byUDP && len(o.request) > maxDatagram && !o.tcpRefused {
+		o.by = byTCP
 		o.request = e.appendRequest(o.request[:0], o, byTCP, now)
-		e.sendTCP(o)
-		return true
 	}
-	o.request = e.appendRequest(o.request[:0], o, byUDP, now)
-	if len(o.request) > maxDatagram && !o.tcpRefused {
-		o.request = e.appendRequest(o.request[:0], o, byTCP, now)
-		e.sendTCP(o)
+	if o.by != byUDP {
+		e.sendStream(o)
 		return true
 	}
 	socket := o.to.socket
@@ -284,21 +286,32 @@ func (e *Endpoint) refusedBy(o *outgoing, reason string) {
 	e.try(o)
 }
 
+// dialKey names a connection of ours: by TLS and WebSocket the host of the URI counts, which the certificate or the HTTP request
+// names.
+type dialKey struct {
+	by   transport
+	addr netip.AddrPort
+	host string
+}
+
 // dialled is the connection to one address, there or on its way.
 type dialled struct {
 	stream  *stream     // nil while it is being dialled
 	waiting []*outgoing // for it; MaxPending bounds them
 }
 
-// sendTCP sends o by the connection to its target, which is dialled if there is none.
-func (e *Endpoint) sendTCP(o *outgoing) {
-	addr := o.to.addr
+// sendStream sends o by the connection to its target, which is dialled if there is none.
+func (e *Endpoint) sendStream(o *outgoing) {
+	key, h := dialKey{by: o.by, addr: o.to.addr}, o.hop
+	if o.by != byTCP {
+		key.host = h.address
+	}
 	e.dialMu.Lock()
-	d := e.dials[addr]
+	d := e.dials[key]
 	if d == nil {
 		d = &dialled{}
-		e.dials[addr] = d
-		e.tasks.Go(func() { e.dial(addr, d) })
+		e.dials[key] = d
+		e.tasks.Go(func() { e.dial(key, h, d) })
 	}
 	s := d.stream
 	if s == nil {
@@ -322,28 +335,28 @@ func (e *Endpoint) over(s *stream, o *outgoing) {
 	if o := e.pending.take(branch); o != nil {
 		if !o.redialled {
 			o.redialled = true
-			e.sendTCP(o)
+			e.sendStream(o)
 			return
 		}
 		e.refusedBy(o, fmt.Sprintf("the connection to %s is closed again and again", o.to.addr))
 	}
 }
 
-func (e *Endpoint) dial(addr netip.AddrPort, d *dialled) {
-	ctx, cancel := context.WithTimeout(e.ctx, dialTime)
+func (e *Endpoint) dial(key dialKey, h *hop, d *dialled) {
+	ctx, cancel := context.WithTimeout(e.ctx, dialTime+e.cfg.HandshakeTimeout)
 	defer cancel()
-	conn, err := e.dialTCP(ctx, "tcp", addr.String())
+	conn, ws, err := e.connect(ctx, key, h)
 	forget := func() {
 		e.dialMu.Lock()
 		defer e.dialMu.Unlock()
-		if e.dials[addr] == d {
-			delete(e.dials, addr)
+		if e.dials[key] == d {
+			delete(e.dials, key)
 		}
 	}
 	if err != nil {
 		forget()
 		for _, o := range d.waiting { // nobody adds to it any more
-			if o.hop.transport == "udp" && noTCP(err) {
+			if o.hop.transport == byUDP && noTCP(err) {
 				o.tcpRefused = true
 				if e.transmit(o) {
 					continue
@@ -351,12 +364,12 @@ func (e *Endpoint) dial(addr netip.AddrPort, d *dialled) {
 				e.try(o)
 				continue
 			}
-			e.refusedBy(o, fmt.Sprintf("cannot connect to %s: %v", addr, err))
+			e.refusedBy(o, fmt.Sprintf("cannot connect to %s by %s: %v", key.addr, key.by, err))
 		}
 		return
 	}
 	s := newStream(e, conn, forget)
-	s.dialled = true
+	s.dialled, s.by, s.ws = true, key.by, ws
 	e.start(s)
 	e.dialMu.Lock()
 	d.stream = s
@@ -366,6 +379,32 @@ func (e *Endpoint) dial(addr netip.AddrPort, d *dialled) {
 	for _, o := range waiting {
 		e.over(s, o)
 	}
+}
+
+// connect makes a connection, with what its transport needs upon it.
+func (e *Endpoint) connect(ctx context.Context, key dialKey, h *hop) (conn net.Conn, ws *websocket.Conn, err error) {
+	dialling, cancel := context.WithTimeout(ctx, dialTime)
+	conn, err = e.dialTCP(dialling, "tcp", key.addr.String())
+	cancel()
+	if err != nil {
+		return nil, nil, err
+	}
+	tcp := conn
+	if key.by.secure() {
+		secured := tls.Client(conn, e.clientTLS(h))
+		handshake, cancel := context.WithTimeout(ctx, e.cfg.HandshakeTimeout)
+		err = secured.HandshakeContext(handshake)
+		cancel()
+		conn = secured
+	}
+	if err == nil && (key.by == byWS || key.by == byWSS) {
+		ws, err = e.dialWS(ctx, conn, h)
+	}
+	if err != nil {
+		_ = tcp.Close()
+		return nil, nil, err
+	}
+	return conn, ws, nil
 }
 
 // noTCP says that the peer answered, and that it has no TCP there: then a large request goes by UDP after all (RFC 3261, 18.1.1).

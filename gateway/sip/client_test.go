@@ -270,7 +270,7 @@ func TestRequest(t *testing.T) {
 	o := &outgoing{
 		m: &sms.Message{ID: id, From: sms.ParseAddress("ACME"), To: sms.ParseAddress("+4915112345678"), Text: "gr\u00fc\u00df\xff",
 			Expires: now.Add(90*time.Second + time.Millisecond)},
-		hop: e.hops[0], to: &target{sentBy: [2]string{"192.0.2.1:5060", "192.0.2.1:5061"}}, branch: 0xabc, fromTag: 0xdef,
+		hop: e.hops[0], to: &target{sentBy: [transports]string{"192.0.2.1:5060", "192.0.2.1:5061"}}, branch: 0xabc, fromTag: 0xdef,
 	}
 	got := string(e.appendRequest(nil, o, byTCP, now))
 	want := strings.ReplaceAll(`MESSAGE sip:+4915112345678@[2001:db8::1]:5070;x=y;user=phone SIP/2.0

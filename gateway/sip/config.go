@@ -39,11 +39,18 @@ type Config struct {
 	// Reports is what a sender gets who asked for no notification: ReportsNone (or empty), or ReportsText.
 	Reports string
 
-	MaxBody        int           // octets of a request's body; 413 beyond. 0: 20,000
-	MaxInProgress  int           // requests handed over and not answered yet; 503 beyond. 0: 10,000
-	MaxPending     int           // messages sent and not answered yet; not sent beyond. 0: 10,000
-	MaxConnections int           // connections that peers opened to us, half of it for who is not trusted. 0: 1,000
-	IdleTimeout    time.Duration // after which a connection without a message is closed. 0: 10 minutes
+	MaxBody        int // octets of a request's body; 413 beyond. 0: 20,000
+	MaxInProgress  int // requests handed over and not answered yet; 503 beyond. 0: 10,000
+	MaxPending     int // messages sent and not answered yet; not sent beyond. 0: 10,000
+	MaxConnections int // connections that peers opened to us, half of it for who is not trusted. 0: 1,000
+	// TLSCert and TLSKey are PEM files with our certificate: on tls: and wss: listeners, and towards next hops that ask for one.
+	// They, and TLSCA, are read again when they change. TLSCA has who vouches for next hops, and for peers where
+	// TLSVerifyClient wants their certificate; empty: whom the system trusts.
+	TLSCert, TLSKey, TLSCA string
+	TLSVerifyClient        bool
+
+	HandshakeTimeout time.Duration // of TLS and WebSocket. 0: 5 s
+	IdleTimeout      time.Duration // after which a connection without a message is closed. 0: 10 minutes
 
 	T1     time.Duration // RFC 3261, 17.1.1.1: estimate of the round trip. 0: 500 ms
 	T2     time.Duration // the longest time between retransmissions. 0: 4 s
@@ -79,7 +86,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		value *time.Duration
 		or    time.Duration
-	}{{&c.IdleTimeout, 10 * time.Minute}, {&c.T1, 500 * time.Millisecond}, {&c.T2, 4 * time.Second}, {&c.TimerF, 32 * time.Second}} {
+	}{{&c.HandshakeTimeout, 5 * time.Second}, {&c.IdleTimeout, 10 * time.Minute}, {&c.T1, 500 * time.Millisecond}, {&c.T2, 4 * time.Second}, {&c.TimerF, 32 * time.Second}} {
 		if *d.value == 0 {
 			*d.value = d.or
 		}
@@ -101,7 +108,10 @@ func Check(cfg Config) []sms.Fault {
 		if err != nil {
 			fault(fmt.Sprintf("sip.listen[%d]", i), "%v", err)
 		}
-		udp = udp || network == "udp"
+		udp = udp || network == byUDP
+		if err == nil && network.secure() && cfg.TLSCert == "" {
+			fault(fmt.Sprintf("sip.listen[%d]", i), "%q needs a certificate: set sip.tls_cert and sip.tls_key", s)
+		}
 	}
 	for i, s := range cfg.OutboundURI {
 		path := fmt.Sprintf("sip.outbound_uri[%d]", i)
@@ -109,9 +119,17 @@ func Check(cfg Config) []sms.Fault {
 		switch {
 		case err != nil:
 			fault(path, "%v", err)
-		case h.transport == "udp" && !udp:
+		case h.transport == byUDP && !udp:
 			fault(path, "goes by udp, and sip.listen has no udp: listener to send from; add one, or ;transport=tcp here")
 		}
+	}
+	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
+		fault("sip.tls_key", "sip.tls_cert and sip.tls_key belong together: one of them is missing")
+	} else if _, err := newCertificates(&cfg, nil); err != nil {
+		fault("sip.tls_cert", "%v", err)
+	}
+	if cfg.TLSVerifyClient && cfg.TLSCA == "" {
+		fault("sip.tls_ca", "is missing: sip.tls_verify_client needs who vouches for the peers")
 	}
 	if cfg.OutboundPassword != "" && cfg.OutboundUser == "" {
 		fault("sip.outbound_user", "is missing beside sip.outbound_password")
@@ -158,7 +176,7 @@ func Check(cfg Config) []sms.Fault {
 		path  string
 		value time.Duration
 	}{
-		{"sip.idle_timeout", cfg.IdleTimeout}, {"sip.t1", cfg.T1}, {"sip.t2", cfg.T2}, {"sip.timer_f", cfg.TimerF},
+		{"sip.handshake_timeout", cfg.HandshakeTimeout}, {"sip.idle_timeout", cfg.IdleTimeout}, {"sip.t1", cfg.T1}, {"sip.t2", cfg.T2}, {"sip.timer_f", cfg.TimerF},
 	} {
 		if d.value < 0 {
 			fault(d.path, "%v is below 0", d.value)
@@ -181,17 +199,18 @@ func (c Config) password() (string, error) {
 }
 
 // parseListen parts "udp:127.0.0.1:5060" into transport and address.
-func parseListen(s string) (network, address string, err error) {
-	network, address, _ = strings.Cut(s, ":")
-	if network != "udp" && network != "tcp" {
-		return "", "", fmt.Errorf("%q: want udp:ADDRESS:PORT or tcp:ADDRESS:PORT", s)
+func parseListen(s string) (network transport, address string, err error) {
+	name, address, _ := strings.Cut(s, ":")
+	network, ok := parseTransport(name)
+	if !ok {
+		return 0, "", fmt.Errorf("%q: want udp:ADDRESS:PORT, or tcp:, tls:, ws: or wss: before it", s)
 	}
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", "", fmt.Errorf("%q: want %s:ADDRESS:PORT, an IPv6 address in brackets", s, network)
+		return 0, "", fmt.Errorf("%q: want %s:ADDRESS:PORT, an IPv6 address in brackets", s, network)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", "", fmt.Errorf("%q: port %q is none of 0 to 65535", s, port)
+		return 0, "", fmt.Errorf("%q: port %q is none of 0 to 65535", s, port)
 	}
 	return network, address, nil
 }
@@ -213,7 +232,7 @@ func parseHop(s string) (*hop, error) {
 	if uri.Port < 0 || uri.Port > 65535 {
 		return nil, fmt.Errorf("%q: port %d is none of 1 to 65535", s, uri.Port)
 	}
-	h := &hop{uri: s, transport: "udp", host: strings.Trim(uri.Host, "[]"), port: uri.Port}
+	h := &hop{uri: s, host: strings.Trim(uri.Host, "[]"), port: uri.Port}
 	if uri.User != "" {
 		h.credentials = &credentials{user: unescape(uri.User), password: unescape(uri.Password)}
 	}
@@ -221,16 +240,14 @@ func parseHop(s string) (*hop, error) {
 	tail.WriteString(uri.Host)
 	if uri.Port > 0 {
 		fmt.Fprintf(&tail, ":%d", uri.Port)
-	} else {
-		h.port = 5060
 	}
 	h.address = tail.String()
 	for _, p := range uri.UriParams {
 		switch strings.ToLower(p.K) {
 		case "transport":
-			h.transport = strings.ToLower(p.V)
-			if h.transport != "udp" && h.transport != "tcp" {
-				return nil, fmt.Errorf("%q: transport %q is none of udp, tcp", s, p.V)
+			var ok bool
+			if h.transport, ok = parseTransport(strings.ToLower(p.V)); !ok {
+				return nil, fmt.Errorf("%q: transport %q is none of udp, tcp, tls, ws, wss", s, p.V)
 			}
 		case "user":
 			h.userPhone = strings.EqualFold(p.V, "phone")
@@ -242,6 +259,9 @@ func parseHop(s string) (*hop, error) {
 				h.params += "=" + cleanToken(p.V)
 			}
 		}
+	}
+	if h.port == 0 {
+		h.port = h.transport.defaultPort()
 	}
 	return h, nil
 }

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,20 +17,21 @@ import (
 
 // Endpoint is the SIP side of the gateway. Its methods are safe for any number of goroutines.
 type Endpoint struct {
-	cfg     Config
-	handler Handler
-	log     *slog.Logger
-	domain  string
-	hops    []*hop
-	realm   string
-	users   atomic.Pointer[map[string]*sms.SIPUser]
-	nonces  *nonces
+	cfg          Config
+	handler      Handler
+	log          *slog.Logger
+	domain       string
+	hops         []*hop
+	realm        string
+	users        atomic.Pointer[map[string]*sms.SIPUser]
+	nonces       *nonces
+	certificates *certificates
 
 	otherHops     sync.Map // uri -> *hop: those that routes name
 	otherHopCount atomic.Int64
 
 	sockets   []*udpSocket
-	listeners []*tcpListener
+	listeners []*streamListener
 	addrs     []net.Addr // in the order of Config.Listen
 
 	answered *answered
@@ -40,7 +42,7 @@ type Endpoint struct {
 	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	dialTCP dialer
 	dialMu  sync.Mutex
-	dials   map[netip.AddrPort]*dialled
+	dials   map[dialKey]*dialled
 
 	streamMu sync.Mutex
 	streams  map[*stream]struct{}
@@ -85,7 +87,7 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 		cfg: cfg, handler: h, log: log, domain: cfg.Domain,
 		answered: newAnswered(), pending: newPending(), wheel: newWheel(), nonces: newNonces(),
 		lookup: net.DefaultResolver.LookupNetIP, dialTCP: (&net.Dialer{KeepAlive: tcpKeepAlives}).DialContext,
-		dials: make(map[netip.AddrPort]*dialled), streams: make(map[*stream]struct{}),
+		dials: make(map[dialKey]*dialled), streams: make(map[*stream]struct{}),
 		idle: make(chan struct{}, 1),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -102,6 +104,7 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 		e.domain = defaultDomain(cfg.Listen[0])
 	}
 	e.domain = hostOf(e.domain)
+	e.certificates, _ = newCertificates(&e.cfg, log) // Check has read them
 	if e.realm = cfg.Realm; e.realm == "" {
 		e.realm = e.domain
 	}
@@ -127,7 +130,7 @@ func (e *Endpoint) listen(s string) error {
 	if err != nil {
 		return err
 	}
-	if network == "udp" {
+	if network == byUDP {
 		conn, err := listenUDP(address)
 		if err != nil {
 			return err
@@ -139,7 +142,15 @@ func (e *Endpoint) listen(s string) error {
 	if err != nil {
 		return err
 	}
-	e.listeners = append(e.listeners, &tcpListener{e: e, l: l})
+	listener := &streamListener{e: e, l: l, by: network}
+	if network == byWS || network == byWSS {
+		listener.l = counted{l, e}
+		listener.ws = e.serveWS(listener.l, network)
+		if network == byWSS {
+			listener.l = tls.NewListener(listener.l, e.serverTLS())
+		}
+	}
+	e.listeners = append(e.listeners, listener)
 	e.addrs = append(e.addrs, l.Addr())
 	return nil
 }
@@ -157,7 +168,7 @@ func (e *Endpoint) Start() {
 		e.tasks.Go(s.write)
 	}
 	for _, l := range e.listeners {
-		e.tasks.Go(l.accept)
+		e.tasks.Go(l.serve)
 	}
 	e.tasks.Go(func() { e.wheel.run(e.ctx.Done(), e.tick) })
 }
@@ -202,7 +213,7 @@ func (e *Endpoint) Close(ctx context.Context) error {
 	}
 	e.cancel()
 	for _, l := range e.listeners {
-		_ = l.l.Close()
+		l.close()
 	}
 	for _, s := range e.sockets {
 		s.end()
@@ -252,6 +263,16 @@ func (e *Endpoint) release() {
 // Addrs are the addresses of the listeners, in the order of Config.Listen, with the ports that they really have. Network tells
 // the transport.
 func (e *Endpoint) Addrs() []net.Addr { return e.addrs }
+
+// Listeners are the same in the words of the configuration: udp:127.0.0.1:5060.
+func (e *Endpoint) Listeners() []string {
+	list := make([]string, len(e.addrs))
+	for i, a := range e.addrs {
+		by, _, _ := parseListen(e.cfg.Listen[i]) // it is open, so it parses
+		list[i] = by.String() + ":" + a.String()
+	}
+	return list
+}
 
 func (e *Endpoint) trusts(a netip.Addr) bool {
 	a = a.WithZone("")

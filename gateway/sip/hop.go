@@ -25,7 +25,7 @@ const (
 // hop is one next hop: an entry of sip.outbound_uri.
 type hop struct {
 	uri       string // as configured, without user and password
-	transport string
+	transport transport
 	host      string // a name or an address, without brackets
 	port      int
 	address   string // host and port as the URI has them
@@ -50,8 +50,8 @@ type hop struct {
 type target struct {
 	addr   netip.AddrPort
 	udp    *net.UDPAddr
-	socket *udpSocket // to send from; nil: no listener fits
-	sentBy [2]string  // in Via, by UDP and by TCP
+	socket *udpSocket         // to send from; nil: no listener fits
+	sentBy [transports]string // in Via
 }
 
 // targetsOf gives the addresses of a next hop. wait means that o was queued until its name is known, and is tried then.
@@ -148,11 +148,16 @@ func (e *Endpoint) targetAt(addr netip.AddrPort) (*target, error) {
 		port = t.socket.local.Port()
 	}
 	t.sentBy[byUDP] = sentBy(local, port)
-	for _, l := range e.listeners {
-		port = addrPort(l.l.Addr()).Port()
-		break
+	for by := byTCP; by < transports; by++ {
+		at := port
+		for _, l := range e.listeners {
+			if l.by == by {
+				at = addrPort(l.l.Addr()).Port()
+				break
+			}
+		}
+		t.sentBy[by] = sentBy(local, at)
 	}
-	t.sentBy[byTCP] = sentBy(local, port)
 	return t, nil
 }
 

@@ -39,7 +39,8 @@ type outgoing struct {
 	// The attempt: a non-INVITE client transaction (RFC 3261, 17.1.2).
 	branch     uint64
 	request    []byte
-	stream     *stream // nil: by UDP
+	stream     *stream   // nil: by UDP
+	by         transport // that the request was made for
 	began      time.Time
 	due        time.Time // of the next retransmission
 	interval   time.Duration

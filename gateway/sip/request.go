@@ -8,15 +8,9 @@ import (
 	"sipsmpp/gateway/sms"
 )
 
-// The transports, as an index of target.sentBy.
-const (
-	byUDP = iota
-	byTCP
-)
-
 // appendRequest appends the MESSAGE for o as it goes to its target (RFC 3428, 4; RFC 3261, 8.1.1). Nothing in it is taken over
 // from another protocol without being escaped.
-func (e *Endpoint) appendRequest(b []byte, o *outgoing, transport int, now time.Time) []byte {
+func (e *Endpoint) appendRequest(b []byte, o *outgoing, by transport, now time.Time) []byte {
 	m, h := o.m, o.hop
 	b = append(b, "MESSAGE "...)
 	uri := len(b)
@@ -29,8 +23,8 @@ func (e *Endpoint) appendRequest(b []byte, o *outgoing, transport int, now time.
 	}
 	end := len(b)
 	b = append(b, " SIP/2.0\r\nVia: SIP/2.0/"...)
-	b = append(b, [...]string{"UDP ", "TCP "}[transport]...)
-	b = append(b, o.to.sentBy[transport]...)
+	b = append(b, viaNames[by]...)
+	b = append(b, o.to.sentBy[by]...)
 	b = append(b, ";branch="...)
 	b = appendBranch(b, o.branch)
 	b = append(b, ";rport\r\nMax-Forwards: 70\r\nFrom: "...)

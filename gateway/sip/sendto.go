@@ -34,7 +34,7 @@ func (e *Endpoint) CheckURI(uri string) error {
 
 func (e *Endpoint) parseOther(uri string) (*hop, error) {
 	h, err := parseHop(uri)
-	if err == nil && h.transport == "udp" && len(e.sockets) == 0 {
+	if err == nil && h.transport == byUDP && len(e.sockets) == 0 {
 		err = fmt.Errorf("%q goes by udp, and sip.listen has no udp: listener to send from; add one, or ;transport=tcp here", uri)
 	}
 	return h, err

@@ -2,12 +2,16 @@ package sip
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 const (
@@ -26,12 +30,16 @@ type stream struct {
 	remote  netip.AddrPort
 	gone    func() // called once, when it was closed
 	dialled bool   // by us
+	by      transport
+	ws      *websocket.Conn // nil: messages are framed by their Content-Length
+	browser bool            // a page in somebody's browser opened it: it needs credentials wherever it is
 
 	wake    chan struct{}
 	closing chan struct{} // what is queued leaves, then it is closed
 
 	mu     sync.Mutex
 	out    []byte
+	ends   []int     // of a WebSocket: where the messages in out end
 	used   time.Time // when something was queued last
 	closed bool
 	ending bool
@@ -40,11 +48,16 @@ type stream struct {
 func newStream(e *Endpoint, conn net.Conn, gone func()) *stream {
 	return &stream{
 		e: e, conn: conn, remote: addrPort(conn.RemoteAddr()), gone: gone,
-		wake: make(chan struct{}, 1), closing: make(chan struct{}),
+		by: byTCP, wake: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 }
 
-func (s *stream) network() string { return "tcp" }
+func (s *stream) network() string { return s.by.String() }
+
+// origin is where what comes on it came from.
+func (s *stream) origin() origin {
+	return origin{by: s, from: s.remote, trusted: !s.browser && s.e.trusts(s.remote.Addr())}
+}
 
 // send queues p. On a stream that is closed it is lost, as it would be a moment later.
 func (s *stream) send(p *packet) {
@@ -60,6 +73,9 @@ func (s *stream) queue(b []byte) bool {
 	over, shut := len(s.out)+len(b) > maxUnsent, s.closed || s.ending
 	if !over && !shut {
 		s.out = append(s.out, b...)
+		if s.ws != nil {
+			s.ends = append(s.ends, len(s.out))
+		}
 		s.used = time.Now()
 	}
 	s.mu.Unlock()
@@ -105,15 +121,25 @@ func (s *stream) close() {
 func (s *stream) write() {
 	defer s.close()
 	var spare []byte
+	var spareEnds []int
 	for closing := false; ; {
 		s.mu.Lock()
 		b := s.out
 		s.out = spare[:0]
+		ends := s.ends
+		s.ends = spareEnds[:0]
 		s.mu.Unlock()
+		spareEnds = ends
 		if len(b) > 0 {
-			_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime))
-			if _, err := s.conn.Write(b); err != nil {
-				return
+			if s.ws != nil {
+				if s.writeWS(b, ends) != nil {
+					return
+				}
+			} else {
+				_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime))
+				if _, err := s.conn.Write(b); err != nil {
+					return
+				}
 			}
 			if spare = b; cap(spare) > 256<<10 {
 				spare = nil
@@ -143,8 +169,21 @@ func (s *stream) idleAt(heard time.Time) time.Time {
 }
 
 func (s *stream) read() {
+	if s.ws != nil {
+		s.readWS()
+		return
+	}
+	if secured, ok := s.conn.(*tls.Conn); ok && !s.dialled {
+		_ = s.conn.SetDeadline(time.Now().Add(s.e.cfg.HandshakeTimeout))
+		if secured.Handshake() != nil {
+			s.e.count.malformed.Add(1)
+			s.close()
+			return
+		}
+		_ = s.conn.SetDeadline(time.Time{})
+	}
 	f := framer{maxBody: s.e.cfg.MaxBody}
-	from := origin{by: s, from: s.remote, trusted: s.e.trusts(s.remote.Addr())}
+	from := s.origin()
 	var in inbox
 	began := time.Time{}
 	heard := time.Now()
@@ -194,10 +233,28 @@ func (s *stream) read() {
 	}
 }
 
-// tcpListener takes the connections that peers open.
-type tcpListener struct {
-	e *Endpoint
-	l net.Listener
+// streamListener takes the connections that peers open.
+type streamListener struct {
+	e  *Endpoint
+	l  net.Listener
+	by transport
+	ws *http.Server // of a WebSocket listener
+}
+
+// serve takes them until the listener is closed.
+func (t *streamListener) serve() {
+	if t.ws != nil {
+		_ = t.ws.Serve(t.l) // ends with the listener
+		return
+	}
+	t.accept()
+}
+
+func (t *streamListener) close() {
+	_ = t.l.Close()
+	if t.ws != nil {
+		_ = t.ws.Close() // and so those that have not made a WebSocket of it
+	}
 }
 
 func listenTCP(address string) (net.Listener, error) {
@@ -205,7 +262,7 @@ func listenTCP(address string) (net.Listener, error) {
 	return lc.Listen(context.Background(), "tcp", address)
 }
 
-func (t *tcpListener) accept() {
+func (t *streamListener) accept() {
 	for {
 		conn, err := t.l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -213,21 +270,19 @@ func (t *tcpListener) accept() {
 		}
 		if err != nil {
 			// Out of file descriptors, mostly: it passes, and must neither end the listener nor spin.
-			t.e.log.Warn("accepting failed; going on", "listener", "tcp:"+t.l.Addr().String(), "error", err)
+			t.e.log.Warn("accepting failed; going on", "listener", t.by.String()+":"+t.l.Addr().String(), "error", err)
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		limit := t.e.cfg.MaxConnections
-		if !t.e.trusts(addrPort(conn.RemoteAddr()).Addr()) {
-			limit /= 2
-		}
-		if int(t.e.accepted.Add(1)) > limit {
-			t.e.accepted.Add(-1)
-			t.e.count.overload.Add(1)
+		if !t.e.admits(addrPort(conn.RemoteAddr()).Addr()) {
 			_ = conn.Close()
 			continue
 		}
+		if t.by == byTLS {
+			conn = tls.Server(conn, t.e.serverTLS())
+		}
 		s := newStream(t.e, conn, func() { t.e.accepted.Add(-1) })
+		s.by = t.by
 		t.e.start(s)
 	}
 }
