@@ -8,7 +8,6 @@ import (
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/route"
 	"sipsmpp/gateway/sms"
-	"sipsmpp/gateway/text"
 )
 
 // fakeRoutes is the part of a core that has rules: two, of which the second has a fault.
@@ -56,13 +55,15 @@ func (c *fakeCore) DeleteRoute(_ context.Context, id int64) error {
 
 func (c *fakeCore) TestRoute(m *sms.Message) gateway.RouteTest {
 	c.routes.tested = m
-	return gateway.RouteTest{
+	result := gateway.RouteTest{
 		Explanation: route.Explanation{
 			Decision: route.Decision{Rule: "germany", ID: 3, Targets: []route.Target{{Leg: sms.Connection("acme")}}},
 			Others:   []route.Other{{ID: 7, Rule: "#7", Why: "when: no"}}, Asked: 1,
 		},
-		Message: m, Plan: text.Plan{Alphabet: sms.AlphabetGSM7, Segments: 1}, States: []string{"bound"},
+		Message: m, States: []string{"bound"},
 	}
+	result.Plan.Alphabet, result.Plan.Segments = sms.AlphabetGSM7, 1
+	return result
 }
 
 func (c *fakeCore) RouteMessage(id sms.ID, targets []route.Target) error {
