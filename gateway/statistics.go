@@ -62,6 +62,12 @@ func (g *Gateway) measure() []Statistic {
 			}
 		}
 	}
+	var accounts smpp.Counters
+	accountBinds := uint64(0)
+	for _, a := range g.accounts.Status() {
+		accounts.Add(a.Counters)
+		accountBinds += uint64(len(a.Binds))
+	}
 	counter := func(group, name string, v uint64, help string) Statistic {
 		return Statistic{Group: group, Name: name, Value: v, Counter: true, Help: help}
 	}
@@ -89,6 +95,15 @@ func (g *Gateway) measure() []Statistic {
 		counter("smpp", "throttled", total.Throttled, "refusals that said that we send too fast"),
 		counter("smpp", "responses_unexpected", total.Unexpected, "responses that nobody waited for"),
 		counter("smpp", "malformed", total.Malformed, "PDUs and receipts that could not be read"),
+		gauge("account", "binds_bound", accountBinds, "binds that accounts hold"),
+		counter("account", "segments_received", accounts.Received, "segments that accounts submitted and that were looked at"),
+		counter("account", "segments_sent", accounts.Sent, "segments that accounts accepted, receipts too"),
+		counter("account", "segments_refused", accounts.Refused, "segments that accounts refused"),
+		counter("account", "segments_unanswered", accounts.Unanswered, "segments that accounts did not answer"),
+		counter("account", "malformed", accounts.Malformed, "PDUs of accounts that could not be read"),
+		counter("account", "receipts_delivered", g.relay.delivered.Load(), "receipts that accounts took"),
+		counter("account", "receipts_refused", g.relay.refused.Load(), "receipts that accounts refused or did not answer; they are sent again"),
+		counter("account", "receipts_expired", g.relay.expired.Load(), "receipts that no bind of their account took in time"),
 		gauge("event", "seq", g.hub.Seq(), "number of the last event"),
 		counter("sip", "requests", sip.Requests, "requests that came in, retransmissions too"),
 		counter("sip", "retransmissions", sip.Retransmissions, "requests that had come before"),
