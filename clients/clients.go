@@ -25,6 +25,7 @@ import (
 // Client is a client of one gateway. It is safe for any number of goroutines.
 type Client struct {
 	transport transport
+	link      dialer // to where calls are answered, for what needs a connection of its own
 	stream    func(ctx context.Context, filter string, after *uint64) (eventStream, error)
 	retry     time.Duration // before the first try to connect a stream again
 }
@@ -61,7 +62,7 @@ func Dial(address string, opts ...Option) (*Client, error) {
 			return nil, fmt.Errorf("%q: want unix:PATH", address)
 		}
 		d := unixDialer(socket)
-		return &Client{transport: &connected{dial: d}, stream: d.events, retry: retryMin}, nil
+		return &Client{transport: &connected{dial: d}, link: d, stream: d.events, retry: retryMin}, nil
 	}
 	u, err := url.Parse(address)
 	if err != nil {
@@ -81,6 +82,9 @@ func Dial(address string, opts ...Option) (*Client, error) {
 	web.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
 	web.Path = path.Join(path.Dir(u.Path), "events")
 	stream := webDialer{web, header}.events
+	socket := *u
+	socket.Scheme = web.Scheme
+	link := webDialer{socket, header}
 	switch u.Scheme {
 	case "http", "https":
 		if o.http == nil {
@@ -90,9 +94,9 @@ func Dial(address string, opts ...Option) (*Client, error) {
 				IdleConnTimeout:     time.Minute, // less than the gateway's
 			}}
 		}
-		return &Client{transport: &poster{url: u.String(), header: header, client: o.http}, stream: stream, retry: retryMin}, nil
+		return &Client{transport: &poster{url: u.String(), header: header, client: o.http}, link: link, stream: stream, retry: retryMin}, nil
 	case "ws", "wss":
-		return &Client{transport: &connected{dial: webDialer{*u, header}}, stream: stream, retry: retryMin}, nil
+		return &Client{transport: &connected{dial: link}, link: link, stream: stream, retry: retryMin}, nil
 	}
 	return nil, fmt.Errorf("%q: want http://HOST:PORT/mi, https://, ws://, wss:// or unix:PATH", address)
 }

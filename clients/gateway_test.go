@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"sipsmpp/clients"
 	"sipsmpp/events"
 	"sipsmpp/gateway"
+	"sipsmpp/gateway/smpp"
+	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/mi"
 	"sipsmpp/mi/server"
@@ -32,6 +35,17 @@ func (c fakeCore) Accept(m *sms.Message, done func(sms.Outcome)) {
 		return
 	}
 	done(sms.Outcome{Fate: sms.Accepted, Segments: 1, SMSCIDs: []string{m.Text}, Alphabet: sms.AlphabetGSM7, Egress: sms.Connection("acme")})
+}
+
+// Trace shows two PDUs at once.
+func (c fakeCore) Trace(name string, sink func(smpp.TracedPDU)) (sms.Leg, smpp.Dissector, func(), error) {
+	if name != "acme" {
+		return sms.Leg{}, smpp.Dissector{}, nil, gateway.ErrUnknownConnection
+	}
+	for _, command := range []wire.CommandID{wire.CmdEnquireLink, wire.CmdEnquireLinkResp} {
+		sink(smpp.TracedPDU{Sent: true, Header: wire.Header{Command: command}})
+	}
+	return sms.Connection(name), smpp.Dissector{}, func() {}, nil
 }
 
 func (c fakeCore) Enable(name string) error { return gateway.ErrUnknownConnection }
@@ -168,5 +182,36 @@ func BenchmarkCall(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestTrace(t *testing.T) {
+	_, urls := serveGateway(t)
+	for _, url := range urls {
+		c, err := clients.Dial(url, clients.WithToken("secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for p, err := range c.Trace(t.Context(), mi.SMPPTraceParams{Name: "acme", Count: 2}) {
+			if err != nil {
+				t.Fatalf("%s: %v", url, err)
+			}
+			got = append(got, p.Connection+" "+p.Direction+" "+p.Command+" "+p.Status)
+		}
+		if want := []string{"acme sent enquire_link ", "acme sent enquire_link_resp ESME_ROK (0x00)"}; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+		for _, err := range c.Trace(t.Context(), mi.SMPPTraceParams{Name: "nobody"}) {
+			if refused := new(mi.Error); !errors.As(err, &refused) || refused.Code != mi.CodeNotFound {
+				t.Errorf("%s: %v", url, err)
+			}
+		}
+		for range c.Trace(t.Context(), mi.SMPPTraceParams{Name: "acme", Seconds: 3600}) {
+			break // and nobody waits for the rest
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -19,6 +19,7 @@ var (
 	AccountList   = declare[AccountListParams, AccountListResult]("account_list", "lists the accounts as their rows say")
 	AccountReload = declare[None, SMPPReloadResult]("account_reload", "reads table smpp_account again and applies what changed; with a bad row nothing changes")
 
+	SMPPTrace   = declare[SMPPTraceParams, SMPPTraceResult]("smpp_trace", "shows the PDUs of a connection or account, readable, for some seconds")
 	MessageSend = declare[MessageSendParams, MessageSendResult]("message_send", "sends a message and answers when the next hop took it")
 	MessageShow = declare[MessageShowParams, Message]("message_show", "tells what is recorded of a message: its attempts, its segments, its report")
 	MessageList = declare[MessageListParams, MessageListResult]("message_list", "lists recorded messages, the newest first")

@@ -4,6 +4,7 @@
 //	sipsmpp-cli -x mi smpp_list
 //	sipsmpp-cli -x mi message_send from=100 to=+4915112345678 text="hi"
 //	sipsmpp-cli -x events 'E_MESSAGE_*'
+//	sipsmpp-cli -x trace acme text=true
 //	sipsmpp-cli
 package main
 
@@ -49,6 +50,7 @@ const long = `sipsmpp-cli calls the management interface (MI) of a sipsmpp gatew
   -x mi METHOD [value ...]        the same, its parameters by position
   -x mi                           list the methods
   -x events [PATTERN]             print events whose names match, one a line, until interrupted
+  -x trace NAME [name=value ...]  show the PDUs of a connection or account; seconds=, count=, text=true as in smpp_trace
 
 Without -x it is an interactive prompt with history and completion by Tab, or reads such commands from standard input.
 
@@ -65,7 +67,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 	var execute bool
 	var url, token string
 	command := &cobra.Command{
-		Use:               "sipsmpp-cli [-u URL] [--token TOKEN] [-x mi METHOD [PARAMETER ...] | -x events [PATTERN]]",
+		Use:               "sipsmpp-cli [-u URL] [--token TOKEN] [-x mi METHOD [PARAMETER ...] | -x events [PATTERN] | -x trace NAME]",
 		Short:             "call a sipsmpp gateway's management interface and follow its events",
 		Long:              long,
 		Example:           example,
@@ -86,7 +88,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 			s := &session{client: c, out: out}
 			switch {
 			case execute && len(args) == 0:
-				return usage("-x wants a command: mi or events")
+				return usage("-x wants a command: mi, events or trace")
 			case execute:
 				return s.run(command.Context(), args)
 			case len(args) > 0:

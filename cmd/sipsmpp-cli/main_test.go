@@ -16,6 +16,7 @@ import (
 	"sipsmpp/events"
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/sms"
+	"sipsmpp/mi"
 	"sipsmpp/mi/server"
 )
 
@@ -88,7 +89,7 @@ func TestExecute(t *testing.T) {
 		{"--help", 0, "...-x mi METHOD [name=value ...]...", ""},
 		{"-x mi smpp_enable name=acme other", 2, "", "...\"other\" has no name, others have...--help tells..."},
 		{"-x", 2, "", "...-x wants a command..."},
-		{"-x smpp_list", 2, "", "...no command: want mi or events..."},
+		{"-x smpp_list", 2, "", "...no command: want mi, events or trace..."},
 		{"smpp_list", 2, "", "...commands want -x..."},
 		{"-x events a b", 2, "", "...one pattern..."},
 		{"-x events [", 1, "", "...no shell pattern..."},
@@ -275,4 +276,25 @@ func newSession(t *testing.T, url string) *session {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return &session{client: c, out: t.Output()}
+}
+
+func TestReadablePDU(t *testing.T) {
+	got := string(readable(mi.TracedPDU{
+		Time: mi.Time(time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)), Peer: "10.0.0.1:2775", Direction: "sent", Command: "submit_sm_resp",
+		Sequence: 7, Status: "ESME_ROK (0x00)", Fields: mi.Members{{Name: "message_id", Value: "17\x1b[31m"}},
+	}))
+	want := "12:00:00.000 -> 10.0.0.1:2775 submit_sm_resp seq=7 ESME_ROK (0x00)\n    message_id               17\uFFFD[31m\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTraceUsage(t *testing.T) {
+	_, url := serve(t)
+	for args, want := range map[string]string{"trace": `"parameter":"name"`, "trace acme nonsense=1": `"parameter":"nonsense"`} {
+		code, _, errout := cli(t.Context(), "", append([]string{"-u", url, "-x"}, strings.Fields(args)...)...)
+		if code != exitUsage || !strings.Contains(errout, want) {
+			t.Errorf("%s: exit code %d, %s", args, code, errout)
+		}
+	}
 }

@@ -20,7 +20,7 @@ type session struct {
 	methods []string // of the gateway, once asked
 }
 
-// run runs one command: `mi METHOD ...` or `events [PATTERN]`.
+// run runs one command: `mi METHOD ...`, `events [PATTERN]` or `trace NAME ...`.
 func (s *session) run(ctx context.Context, words []string) error {
 	switch command, rest := words[0], words[1:]; command {
 	case "mi":
@@ -33,8 +33,10 @@ func (s *session) run(ctx context.Context, words []string) error {
 			return usage("events takes one pattern: several are separated by commas, and quoted from the shell")
 		}
 		return s.events(ctx, strings.Join(rest, ""))
+	case "trace":
+		return s.trace(ctx, rest)
 	default:
-		return usage("%q is no command: want mi or events", command)
+		return usage("%q is no command: want mi, events or trace", command)
 	}
 }
 

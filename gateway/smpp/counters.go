@@ -2,8 +2,10 @@ package smpp
 
 import "sync/atomic"
 
-// counters are those of one connection; they outlive its binds and the changes of its row.
+// counters are those of one connection or account, and who watches it; they outlive its binds and the changes of its row.
 type counters struct {
+	taps atomic.Pointer[[]*tap] // nil: nobody watches
+
 	sent, refused, unanswered, received, receipts, throttled, unexpected, malformed atomic.Uint64
 }
 

@@ -70,6 +70,7 @@ func (s *session) uncork() {
 
 // handle takes one PDU.
 func (s *session) handle(h wire.Header, body []byte) {
+	s.traceReceived(h, body)
 	if h.Command.IsResp() {
 		s.response(h, body)
 		return

@@ -183,6 +183,7 @@ func (s *session) register(r request, out []byte, start int) {
 
 // queue takes out with what was appended to it from start on. The lock is held.
 func (s *session) queue(out []byte, start int) {
+	s.traceSent(out[start:])
 	s.out = out
 	s.queued += uint64(len(out) - start)
 	if !s.corked {

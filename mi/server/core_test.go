@@ -13,6 +13,7 @@ import (
 	"sipsmpp/events"
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/smpp"
+	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/gateway/store"
 )
@@ -167,6 +168,19 @@ func (c *fakeCore) Messages(_ context.Context, f store.Filter) ([]*store.Record,
 		return nil, sms.ID{}, nil
 	}
 	return c.records, c.records[len(c.records)-1].Message.ID, nil
+}
+
+// Trace shows three PDUs of acme.
+func (c *fakeCore) Trace(name string, sink func(smpp.TracedPDU)) (sms.Leg, smpp.Dissector, func(), error) {
+	if name != "acme" {
+		return sms.Leg{}, smpp.Dissector{}, nil, gateway.ErrUnknownConnection
+	}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	sink(smpp.TracedPDU{Time: at, Peer: "10.0.0.1:2775", Sent: true, Header: wire.Header{Command: wire.CmdSubmitSM, Sequence: 7}, Body: []byte("\x00" +
+		"\x00\x001\x00" + "\x01\x012\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00" + "\x02hi")})
+	sink(smpp.TracedPDU{Time: at, Peer: "10.0.0.1:2775", Header: wire.Header{Command: wire.CmdSubmitSMResp, Sequence: 7, Status: wire.StatusThrottled}})
+	sink(smpp.TracedPDU{Time: at, Peer: "10.0.0.1:2775", Header: wire.Header{Command: wire.CmdEnquireLink, Sequence: 8}})
+	return sms.Connection(name), smpp.Dissector{}, func() { _ = c.named("untrace", name) }, nil
 }
 
 func (c *fakeCore) TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte {

@@ -29,6 +29,7 @@ func (s *Server) register() {
 	serveSlow(d, mi.AccountDelete, s.accountDelete)
 	serve(d, mi.AccountList, s.accountList)
 	serveSlow(d, mi.AccountReload, s.accountReload)
+	serveSlow(d, mi.SMPPTrace, s.smppTrace)
 	serveLater(d, mi.MessageSend, s.messageSend)
 	serveSlow(d, mi.MessageShow, s.messageShow)
 	serveSlow(d, mi.MessageList, s.messageList)

@@ -76,6 +76,16 @@ func TestResults(t *testing.T) {
 		{"event_subscribe", `["E_*"]`, `{"code":400,"message":"Bad value: socket: want udp:host:port or tcp:host:port; only a WebSocket or the Unix socket can get events itself","data":{"parameter":"socket","reason":"want udp:host:port or tcp:host:port; only a WebSocket or the Unix socket can get events itself"}}`},
 		{"event_subscribe", `["E_*","udp:127.0.0.1:9","0"]`, `{"code":404,"message":"there is no such subscription: subscribers_list lists them"}`},
 		{"raise_event", `["E_MINE"]`, `"OK"`},
+		{"smpp_trace", `["acme",1,3,true]`, `{"pdus":[` +
+			`{"time":"2026-03-01T12:00:00.000Z","connection":"acme","peer":"10.0.0.1:2775","direction":"sent","command":"submit_sm","sequence":7,` +
+			`"fields":{"source_addr":"1 (TON 0, NPI 0)","destination_addr":"2 (TON 1, NPI 1)","short_message":"6869","text":"hi"}},` +
+			`{"time":"2026-03-01T12:00:00.000Z","connection":"acme","peer":"10.0.0.1:2775","direction":"received","command":"submit_sm_resp","sequence":7,` +
+			`"status":"ESME_RTHROTTLED (0x58)","fields":{}},` +
+			`{"time":"2026-03-01T12:00:00.000Z","connection":"acme","peer":"10.0.0.1:2775","direction":"received","command":"enquire_link","sequence":8,"fields":{}}]}`},
+		{"smpp_trace", `["nobody"]`, `{"code":404,"message":"no connection and no account is called nobody"}`},
+		{"smpp_trace", `{"name":"acme","live":1}`, `{"code":400,"message":"Bad value: live: only a WebSocket or the Unix socket can be sent what comes: leave it out, and the result has it","data":{"parameter":"live","reason":"only a WebSocket or the Unix socket can be sent what comes: leave it out, and the result has it"}}`},
+		{"smpp_trace", `["acme",31]`, `{"code":400,"message":"Bad value: seconds: want 1 to 30, or with live to 3600","data":{"parameter":"seconds","reason":"want 1 to 30, or with live to 3600"}}`},
+		{"smpp_trace", `["acme",1,1001]`, `{"code":400,"message":"Bad value: count: want 1 to 1000, or with live to 10000","data":{"parameter":"count","reason":"want 1 to 1000, or with live to 10000"}}`},
 		{"smpp_add", `["new","10.0.0.9",2775]`, `{"added":["new"],"changed":[],"removed":[],"unchanged":1}`},
 		{"smpp_add", `["acme","10.0.0.9",2775]`, `{"code":409,"message":"` + gateway.ErrConnectionExists.Error() + `"}`},
 		{"smpp_set", `{"name":"acme","window":"5"}`, `{"added":[],"changed":["acme"],"removed":[],"unchanged":0}`},

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -52,6 +53,7 @@ type Core interface {
 	DeleteAccount(ctx context.Context, systemID string) error
 	ReloadAccounts(ctx context.Context) (smpp.Changes, error)
 	Messages(ctx context.Context, f store.Filter) ([]*store.Record, sms.ID, error)
+	Trace(name string, sink func(smpp.TracedPDU)) (leg sms.Leg, how smpp.Dissector, stop func(), err error)
 	TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte
 	ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error)
 	SIPCore
@@ -88,6 +90,8 @@ type Server struct {
 
 	ctx  context.Context // of every call; ends with Close
 	stop context.CancelFunc
+
+	traces atomic.Int32 // at this time
 
 	mu      sync.Mutex
 	peers   map[*peer]struct{}
