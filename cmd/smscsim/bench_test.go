@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"testing"
+	"time"
 )
 
 // What the generator and the sink cost for each message beside the system calls.
@@ -13,8 +14,8 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer conn.Close()
-	m := &mt{load: &load{loadFlags: loadFlags{sip: "127.0.0.1:5060", from: "+4915112345678", to: "+4915187654321", length: 80}, name: "1a2b3c4d"},
-		conn: conn.(*net.UDPConn)}
+	f := loadFlags{sip: "127.0.0.1:5060", from: "+4915112345678", to: "+4915187654321", length: 80}
+	m := &mt{flow: newFlow(&f, "mt", time.Now()), conn: conn.(*net.UDPConn)}
 	t := m.request()
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
@@ -48,7 +49,7 @@ func BenchmarkRespond(b *testing.B) {
 }
 
 func BenchmarkLedger(b *testing.B) {
-	l := &load{name: "1a2b3c4d", free: make(chan struct{}, 1), statuses: make(map[uint32]uint64)}
+	l := newFlow(&loadFlags{}, "mt", time.Now())
 	text := []byte(markText(l.name, 0, 80))
 	b.ReportAllocs()
 	b.ResetTimer()

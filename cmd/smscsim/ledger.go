@@ -7,7 +7,7 @@ import (
 )
 
 // ledger knows of each message of a run when it went in, whether it was answered, and how often it came out. Its memory grows
-// with the messages, 24 octets each. One goroutine opens entries; any may look them up.
+// with the messages, 32 octets each. One goroutine opens entries; any may look them up.
 type ledger struct {
 	chunks [1 << 14]atomic.Pointer[[chunkSize]entry]
 	opened atomic.Int64
@@ -24,6 +24,7 @@ type entry struct {
 	exits atomic.Int32
 	first atomic.Uint32 // of the transaction that it came out by first, where one can come twice
 	tries int32         // of the generator: how often it was sent again
+	told  atomic.Int32  // how often it was reported on
 }
 
 // The states of an entry.
@@ -68,6 +69,10 @@ type count struct {
 	Lost       int `json:"lost"`    // accepted, and never came out
 	Doubled    int `json:"doubled"` // came out more than once
 	Stray      int `json:"stray"`   // came out although it was refused
+
+	Reported      int `json:"reported"`       // at least once
+	NotReported   int `json:"not_reported"`   // accepted, came out, and never reported on
+	ReportedAgain int `json:"reported_again"` // more than once
 }
 
 func (l *ledger) count() (c count) {
@@ -94,6 +99,15 @@ func (l *ledger) count() (c count) {
 		}
 		if exits > 1 {
 			c.Doubled++
+		}
+		switch told := e.told.Load(); {
+		case told > 1:
+			c.ReportedAgain++
+			fallthrough
+		case told == 1:
+			c.Reported++
+		case state == stateAccepted && exits > 0:
+			c.NotReported++
 		}
 	}
 	return c

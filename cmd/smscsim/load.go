@@ -2,29 +2,28 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"sipsmpp/gateway/gatewaytest"
 )
 
-// loadFlags are those of a load run through the gateway.
+// loadFlags are those of a load run.
 type loadFlags struct {
 	direction  string
+	gateway    string
+	floor      bool
+	compare    bool
+	config     []string
+	receipts   bool
 	sip        string
+	mi         string
 	smscListen string
+	peerListen string
 	sink       string
 	sinkStatus int
 	latency    time.Duration
@@ -32,7 +31,7 @@ type loadFlags struct {
 
 	count    int
 	duration time.Duration
-	window   int
+	windows  int
 	rate     float64
 	from, to string
 	length   int
@@ -45,43 +44,93 @@ type loadFlags struct {
 	quiet      bool
 }
 
+// directions are the flows of each --direction.
+var directions = map[string][]string{
+	"mt": {"mt"}, "mo": {"mo"}, "both": {"mt", "mo"}, "relay": {"relay"}, "mi": {"mi"},
+}
+
+// windowOf is the most unanswered messages of a flow.
+func (f *loadFlags) windowOf(direction string) int {
+	switch {
+	case f.windows > 0:
+		return f.windows
+	case direction == "mo":
+		return 100
+	case direction == "mi":
+		return 50
+	}
+	return 200
+}
+
+// outside are the flags that say where a gateway is that runs already.
+var outside = []string{"sip", "mi", "smsc-listen", "peer-listen", "sip-sink", "pid"}
+
 func loadCommand() *cobra.Command {
 	var f loadFlags
 	c := &cobra.Command{
 		Use:   "load",
-		Short: "Send a load through the gateway, and count what comes out",
-		Long: `load is both ends of a run through the gateway. --direction mt sends MESSAGE requests by UDP to --sip and counts what the
-SMSC that it serves on --smsc-listen gets; --direction mo lets that SMSC send deliver_sm and counts what a SIP sink on --sip-sink
-gets. The gateway must have a connection to --smsc-listen, and for mo --sip-sink as its sip.outbound_uri.
+		Short: "Send a load through the gateway, and measure what comes out",
+		Long: `load is both ends of a run through the gateway. --direction says which way:
+
+    mt      MESSAGE requests by UDP, counted by an SMSC
+    mo      deliver_sm from an SMSC, counted by a SIP sink
+    both    the two at once
+    relay   deliver_sm from one SMSC, counted by another: SMPP to SMPP
+    mi      message_send by HTTP, counted by an SMSC
+
+With --gateway ./sipsmppd it starts that gateway in a temporary directory, with a configuration and tables made for the run. With
+--floor it starts itself as a second process in the gateway's place, which does a gateway's bare input and output and nothing
+else: what no gateway on this machine can undercut. --compare runs both under the same load, one after the other, and prints the
+ratio. Without any of these a gateway runs already: it has a connection to --smsc-listen (and one to --peer-listen with a rule to
+the first, for relay), and --sip-sink is its sip.outbound_uri.
 
 Each message has a number in its text, by which losses and doubles are found. With --window the load is a closed loop: a message
 more for each answer. With --rate it is an open loop: so many per second whatever the gateway does, and times count from when a
-message was due. The run fails on a message that was accepted and lost, on one that came out twice, and when nothing came out.`,
-		Example: `  smscsim load --count 100000 --window 200 --pid $(pidof sipsmppd)
-  smscsim load --direction mo --rate 5000 --duration 30s`,
+message was due. --receipts lets the SMSC send a receipt for each message, and waits for the gateway's reports of them. The run
+fails on a message that was accepted and lost, on one that came out twice or was reported on twice, and when nothing came out.`,
+		Example: `  smscsim load --gateway ./sipsmppd --compare --duration 10s
+  smscsim load --gateway ./sipsmppd --direction both --rate 4000 --duration 10m
+  smscsim load --direction mo --window 100 --count 100000 --pid $(pidof sipsmppd)`,
 		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return runLoad(c.Context(), f, c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.gateway != "" || f.floor {
+				for _, name := range outside {
+					if c.Flags().Changed(name) {
+						return fmt.Errorf("--%s is of a gateway that runs already: leave it out, or --gateway and --floor", name)
+					}
+				}
+				f.smscListen, f.peerListen, f.sink = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+			}
+			return runLoad(c.Context(), f, c.OutOrStdout())
+		},
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.direction, "direction", "mt", "mt (SIP to SMPP) or mo (SMPP to SIP)")
+	fl.StringVar(&f.direction, "direction", "mt", "mt, mo, both, relay or mi")
+	fl.StringVar(&f.gateway, "gateway", "", "path of sipsmppd: start it for the run")
+	fl.BoolVar(&f.floor, "floor", false, "start the floor in the gateway's place")
+	fl.BoolVar(&f.compare, "compare", false, "run the gateway, then the floor, and print the ratio")
+	fl.StringArrayVar(&f.config, "config", nil, "`YAML` to add to the configuration of the started gateway, as 'log: {level: debug}'")
+	fl.BoolVar(&f.receipts, "receipts", false, "receipts for all messages to the SMSC, and reports of them awaited")
 	fl.StringVar(&f.sip, "sip", "127.0.0.1:5060", "host:port of the gateway's SIP side, UDP")
+	fl.StringVar(&f.mi, "mi", "127.0.0.1:8888", "host:port of the gateway's MI")
 	fl.StringVar(&f.smscListen, "smsc-listen", "127.0.0.1:2776", "host:port that the gateway binds to")
+	fl.StringVar(&f.peerListen, "peer-listen", "127.0.0.1:2777", "relay: host:port that the gateway binds to where messages come from")
 	fl.StringVar(&f.sink, "sip-sink", "127.0.0.1:5070", "host:port that takes the gateway's MESSAGE requests, UDP")
 	fl.IntVar(&f.sinkStatus, "sip-status", 202, "what the sink answers")
 	fl.DurationVar(&f.latency, "latency", 0, "time before a submit_sm_resp")
-	fl.DurationVar(&f.bindWait, "bind-wait", 30*time.Second, "longest wait for the gateway to bind")
-	fl.IntVar(&f.count, "count", 0, "messages in all (default 10000, or with --duration no limit)")
+	fl.DurationVar(&f.bindWait, "bind-wait", 30*time.Second, "longest wait for the gateway to start and to bind")
+	fl.IntVar(&f.count, "count", 0, "messages in all, each way (default 10000, or with --duration no limit)")
 	fl.DurationVar(&f.duration, "duration", 0, "how long to send (default until --count)")
-	fl.IntVar(&f.window, "window", 200, "closed loop: most unanswered messages")
-	fl.Float64Var(&f.rate, "rate", 0, "open loop: messages per second, in place of --window")
+	fl.IntVar(&f.windows, "window", 0, "closed loop: most unanswered messages, each way (default 200, mo 100, mi 50)")
+	fl.Float64Var(&f.rate, "rate", 0, "open loop: messages per second, each way, in place of --window")
 	fl.StringVar(&f.from, "from", "+4915112345678", "sender")
 	fl.StringVar(&f.to, "to", "+4915187654321", "recipient")
 	fl.IntVar(&f.length, "length", 80, "characters of text")
 	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "longest wait for an answer")
 	fl.DurationVar(&f.drain, "drain", 3*time.Second, "how long nothing may come out at the end before it counts as lost")
 	fl.BoolVar(&f.retransmit, "retransmit", false, "repeat requests that are not answered, as RFC 3261 17.1.2.1 does")
-	fl.IntVar(&f.pid, "pid", 0, "process of the gateway, to report its CPU and memory")
+	fl.IntVar(&f.pid, "pid", 0, "process of a gateway that runs already, to report its CPU and memory")
 	fl.BoolVar(&f.json, "json", false, "print the report as JSON")
 	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the report")
 	return c
@@ -89,11 +138,21 @@ message was due. The run fails on a message that was accepted and lost, on one t
 
 func (f *loadFlags) check() error {
 	switch {
-	case f.direction != "mt" && f.direction != "mo":
-		return fmt.Errorf("--direction %q: want mt or mo", f.direction)
+	case directions[f.direction] == nil:
+		return fmt.Errorf("--direction %q: want mt, mo, both, relay or mi", f.direction)
+	case f.compare && (f.gateway == "" || f.floor):
+		return errors.New("--compare runs the gateway and the floor: give --gateway, the path of sipsmppd, and no --floor")
+	case !f.compare && f.gateway != "" && f.floor:
+		return errors.New("--gateway and --floor are two: give one, or --compare with --gateway")
+	case (f.floor || f.compare) && f.direction == "mi":
+		return errors.New("--direction mi has no floor: it is that of HTTP")
+	case len(f.config) > 0 && f.gateway == "":
+		return errors.New("--config is for a gateway that is started: give --gateway, the path of sipsmppd")
+	case f.receipts && f.direction == "mo":
+		return errors.New("--receipts are of messages to the SMSC: none goes there with --direction mo")
 	case f.count < 0 || f.count > maxEntries:
 		return fmt.Errorf("--count %d: want at most %d", f.count, maxEntries)
-	case f.window < 1 || f.rate < 0:
+	case f.windows < 0 || f.rate < 0:
 		return errors.New("--window must be 1 or more, and --rate not negative")
 	case f.length < markLength+1 || f.length > 160:
 		return fmt.Errorf("--length %d: want %d to 160", f.length, markLength+1)
@@ -113,164 +172,8 @@ func (f *loadFlags) check() error {
 	return nil
 }
 
-// load is one run: what both directions share.
-type load struct {
-	loadFlags
-	name   string // in the texts: tells this run's messages from another's
-	began  time.Time
-	ledger ledger
-	smsc   *gatewaytest.SMSC
-
-	transit histogram // from entry to first exit
-	answer  histogram // from request to answer
-
-	outstanding atomic.Int64
-	arrived     atomic.Int64
-	answered    atomic.Int64
-	lastExit    atomic.Int64  // as entry.sent
-	free        chan struct{} // holds a token when a message got its answer
-
-	repeats atomic.Uint64 // retransmissions that came out, or answers that came again
-	sentAgain,
-	late atomic.Uint64
-
-	mu       sync.Mutex
-	statuses map[uint32]uint64
-}
-
-func (l *load) now() time.Duration { return time.Since(l.began) }
-
-// arrive counts a message that came out.
-func (l *load) arrive(text []byte, transaction uint32) {
-	n, ok := readMark(text, l.name)
-	e := l.ledger.get(n)
-	if !ok || e == nil {
-		return
-	}
-	if transaction != 0 && !e.first.CompareAndSwap(0, transaction) && e.first.Load() == transaction {
-		l.repeats.Add(1)
-		return
-	}
-	if e.exits.Add(1) == 1 {
-		l.transit.add(l.now() - time.Duration(e.sent.Load()))
-		l.lastExit.Store(int64(l.now()))
-		l.arrived.Add(1)
-	}
-}
-
-// settle takes the answer to a message: its status, and whether that accepts it.
-func (l *load) settle(e *entry, status uint32, accepted bool) {
-	state := stateRefused
-	if accepted {
-		state = stateAccepted
-	}
-	switch {
-	case e.state.CompareAndSwap(stateWaiting, state):
-		l.answer.add(l.now() - time.Duration(e.sent.Load()))
-		l.release()
-	case e.state.CompareAndSwap(stateUnanswered, state):
-		l.late.Add(1)
-	default:
-		l.repeats.Add(1)
-		return
-	}
-	l.mu.Lock()
-	l.statuses[status]++
-	l.mu.Unlock()
-}
-
-// giveUp ends the wait for an answer.
-func (l *load) giveUp(e *entry) {
-	if e.state.CompareAndSwap(stateWaiting, stateUnanswered) {
-		l.release()
-	}
-}
-
-func (l *load) release() {
-	l.answered.Add(1)
-	l.outstanding.Add(-1)
-	select {
-	case l.free <- struct{}{}:
-	default:
-	}
-}
-
-// sendAll calls send with the time that each message is due, as the flags say, until count, duration or the end of ctx. A batch
-// ends where flush is called; it is the time to write what was gathered.
-func (l *load) sendAll(ctx context.Context, send func(n int, e *entry) error, flush func() error) error {
-	if l.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, l.duration)
-		defer cancel()
-	}
-	pace := pacer{rate: l.rate}
-	for n := 0; n < l.count && ctx.Err() == nil; n++ {
-		due := l.now()
-		if l.rate > 0 {
-			if pace.ahead() {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-			at, err := pace.wait(ctx)
-			if err != nil {
-				break
-			}
-			due = at.Sub(l.began)
-		} else if l.outstanding.Load() >= int64(l.window) {
-			if err := flush(); err != nil {
-				return err
-			}
-			if !l.awaitRoom(ctx) {
-				break
-			}
-			due = l.now()
-		}
-		l.outstanding.Add(1)
-		number, e := l.ledger.open(due)
-		if err := send(number, e); err != nil {
-			return err
-		}
-	}
-	return flush()
-}
-
-// awaitRoom waits for room in the window.
-func (l *load) awaitRoom(ctx context.Context) bool {
-	for l.outstanding.Load() >= int64(l.window) {
-		select {
-		case <-l.free:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
-
-// settleAll waits until everything is answered and came out, or nothing more does: after an interrupt too, or what is on its way
-// would count as lost.
-func (l *load) settleAll() {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	last, since := int64(-1), time.Now()
-	for {
-		arrived := l.arrived.Load()
-		if l.outstanding.Load() == 0 && (arrived >= l.ledger.opened.Load() || time.Since(since) > l.drain) {
-			return
-		}
-		if arrived != last || l.outstanding.Load() > 0 {
-			last, since = arrived, time.Now()
-		}
-		<-tick.C
-	}
-}
-
-// side is the direction of a load: what sends and what counts.
-type side interface {
-	start(ctx context.Context) error
-	send(ctx context.Context) error
-	stop()
-}
+// has says that the run has that flow.
+func (f *loadFlags) has(flow string) bool { return slices.Contains(directions[f.direction], flow) }
 
 func runLoad(ctx context.Context, f loadFlags, stdout io.Writer) error {
 	if err := f.check(); err != nil {
@@ -280,51 +183,22 @@ func runLoad(ctx context.Context, f loadFlags, stdout io.Writer) error {
 	if f.quiet || f.json {
 		out.w = io.Discard
 	}
-	var id [runDigits / 2]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
-	l := &load{loadFlags: f, name: hex.EncodeToString(id[:]), began: time.Now(), free: make(chan struct{}, 1), statuses: make(map[uint32]uint64)}
-	var err error
-	if l.smsc, err = gatewaytest.NewSMSC(l.smscConfig()); err != nil {
-		return failed(err)
-	}
-	defer hangUp(l.smsc)
-	var s side = &mt{load: l}
-	if f.direction == "mo" {
-		s = &mo{load: l}
-	}
-	if err := s.start(ctx); err != nil {
-		return failed(err)
-	}
-	defer s.stop()
-	out.line("waiting for the gateway to bind to %s", l.smsc.Addr())
-	if err := l.awaitBind(ctx); err != nil {
-		return failed(err)
-	}
-	before, _ := l.processUsage()
-	out.line("run %s: %s, %d binds", l.name, f.direction, l.smsc.Stats().Bound)
-	var lastAnswered, lastArrived int64
-	stopSeconds := everySecond(func() {
-		answered, arrived := l.answered.Load(), l.arrived.Load()
-		out.line("%d/s answered, %d/s out; %d outstanding, %d sent", answered-lastAnswered, arrived-lastArrived, l.outstanding.Load(), l.ledger.opened.Load())
-		lastAnswered, lastArrived = answered, arrived
-	})
-	began := l.now()
-	err = s.send(ctx)
-	ended := l.now()
-	if err == nil {
-		l.settleAll()
-	}
-	stopSeconds()
-	after, _ := l.processUsage()
-	r := l.report(max(ended, time.Duration(l.lastExit.Load()))-began, before, after)
-	if f.json {
-		e := json.NewEncoder(stdout)
-		e.SetIndent("", "  ")
-		if err := e.Encode(r); err != nil {
+	if f.compare {
+		c, err := compare(ctx, f, out)
+		if err != nil {
 			return failed(err)
 		}
-	} else {
-		fmt.Fprint(stdout, r)
+		if err := show(stdout, f.json, c); err != nil {
+			return failed(err)
+		}
+		return failed(errors.Join(c.Gateway.verdict(), c.Floor.verdict()))
+	}
+	r, err := measure(ctx, f, out)
+	if err != nil && r.Flows == nil {
+		return failed(err)
+	}
+	if err := show(stdout, f.json, r); err != nil {
+		return failed(err)
 	}
 	if err != nil {
 		return failed(err)
@@ -332,101 +206,53 @@ func runLoad(ctx context.Context, f loadFlags, stdout io.Writer) error {
 	return failed(r.verdict())
 }
 
-func (l *load) smscConfig() gatewaytest.SMSCConfig {
-	cfg := gatewaytest.SMSCConfig{Addr: l.smscListen, Latency: l.latency, Keep: -1, Window: l.window, AnswerTimeout: l.timeout}
-	if l.direction == "mt" {
-		cfg.OnSubmit = func(in gatewaytest.Submit) gatewaytest.Action {
-			l.arrive(in.Octets(), 0)
-			return gatewaytest.Action{}
-		}
-	}
-	return cfg
+// comparison is the same load through the gateway and through the floor.
+type comparison struct {
+	Gateway result `json:"gateway"`
+	Floor   result `json:"floor"`
+	// Ratio is the gateway's CPU per message over the floor's.
+	Ratio float64 `json:"cpu_ratio"`
 }
 
-func (l *load) awaitBind(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, l.bindWait)
-	defer cancel()
-	if err := l.smsc.WaitBinds(ctx, 1); err != nil {
-		return fmt.Errorf("the gateway did not bind to %s: %w; has it a connection there?", l.smsc.Addr(), err)
+func compare(ctx context.Context, f loadFlags, out *printer) (c comparison, err error) {
+	if c.Gateway, err = measure(ctx, f, out); err != nil {
+		return c, fmt.Errorf("through the gateway: %w", err)
 	}
-	return nil
+	f.gateway, f.config, f.floor = "", nil, true
+	if c.Floor, err = measure(ctx, f, out); err != nil {
+		return c, fmt.Errorf("through the floor: %w", err)
+	}
+	if g, floor := c.Gateway.Process, c.Floor.Process; g != nil && floor != nil && floor.CPU > 0 {
+		c.Ratio = g.CPU / floor.CPU
+	}
+	return c, nil
 }
 
-func (l *load) processUsage() (usage, error) {
-	if l.pid == 0 {
-		return usage{}, nil
-	}
-	return processUsage(l.pid)
-}
-
-// report is what a run measured.
-type report struct {
-	Run       string            `json:"run"`
-	Direction string            `json:"direction"`
-	Seconds   float64           `json:"seconds"` // until the last was sent, and the last came out
-	Rate      float64           `json:"messages_per_second"`
-	Count     count             `json:"count"`
-	Statuses  map[string]uint64 `json:"statuses"`
-	Repeats   uint64            `json:"repeats"`
-	Late      uint64            `json:"late"`
-	SentAgain uint64            `json:"sent_again"`
-	Transit   latency           `json:"entry_to_exit"`
-	Answer    latency           `json:"request_to_answer"`
-	PID       int               `json:"pid,omitempty"`
-	CPU       float64           `json:"cpu_us_per_message,omitempty"`
-	RSS       int64             `json:"rss_octets,omitempty"`
-	PeakRSS   int64             `json:"peak_rss_octets,omitempty"`
-}
-
-func (l *load) report(took time.Duration, before, after usage) report {
-	r := report{
-		Run: l.name, Direction: l.direction, Seconds: took.Seconds(), Count: l.ledger.count(), Statuses: make(map[string]uint64),
-		Repeats: l.repeats.Load(), Late: l.late.Load(), SentAgain: l.sentAgain.Load(), Transit: l.transit.latency(), Answer: l.answer.latency(),
-		PID: l.pid, RSS: after.rss, PeakRSS: after.peakRSS,
-	}
-	r.Rate = float64(r.Count.Arrived) / took.Seconds()
-	if l.pid != 0 && r.Count.Arrived > 0 {
-		r.CPU = float64(after.cpu-before.cpu) / float64(time.Microsecond) / float64(r.Count.Arrived)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for status, n := range l.statuses {
-		name := fmt.Sprint(status)
-		if l.direction == "mo" {
-			name = fmt.Sprintf("%#02x", status)
-		}
-		r.Statuses[name] = n
-	}
-	return r
-}
-
-func (r report) String() string {
+func (c comparison) String() string {
 	var b strings.Builder
-	c := r.Count
-	fmt.Fprintf(&b, "messages       %d sent, %d accepted, %d refused, %d unanswered; %d came out\n", c.Sent, c.Accepted, c.Refused, c.Unanswered, c.Arrived)
-	fmt.Fprintf(&b, "rate           %.0f messages/s for %.2f s\n", r.Rate, r.Seconds)
-	fmt.Fprintf(&b, "entry to exit  %v\n", r.Transit)
-	fmt.Fprintf(&b, "to the answer  %v\n", r.Answer)
-	var statuses []string
-	for _, name := range slices.Sorted(maps.Keys(r.Statuses)) {
-		statuses = append(statuses, fmt.Sprintf("%s: %d", name, r.Statuses[name]))
+	fmt.Fprintf(&b, "the gateway\n%v\nthe floor\n%v\n", c.Gateway, c.Floor)
+	fmt.Fprintf(&b, "%-24s %12s %12s %8s\n", "", "gateway", "floor", "ratio")
+	row := func(name string, unit string, g, floor float64) {
+		ratio := "-"
+		if floor > 0 {
+			ratio = fmt.Sprintf("%.2f", g/floor)
+		}
+		fmt.Fprintf(&b, "%-24s %12.1f %12.1f %8s\n", name+", "+unit, g, floor, ratio)
 	}
-	fmt.Fprintf(&b, "statuses       %s\n", strings.Join(statuses, ", "))
-	fmt.Fprintf(&b, "losses         %d lost, %d doubled, %d refused but came out; %d repeats, %d late answers, %d sent again\n",
-		c.Lost, c.Doubled, c.Stray, r.Repeats, r.Late, r.SentAgain)
-	if r.PID != 0 {
-		fmt.Fprintf(&b, "process %-6d %.1f us CPU a message, RSS %d MB, at most %d MB\n", r.PID, r.CPU, r.RSS>>20, r.PeakRSS>>20)
+	if g, floor := c.Gateway.Process, c.Floor.Process; g != nil && floor != nil {
+		row("CPU per message", "us", g.CPU, floor.CPU)
+		row("  user", "us", g.User, floor.User)
+		row("  system", "us", g.System, floor.System)
+		row("memory, highest", "MB", float64(g.Memory.Highest)/(1<<20), float64(floor.Memory.Highest)/(1<<20))
+	}
+	row("rate", "messages/s", c.Gateway.Rate, c.Floor.Rate)
+	for i := range c.Gateway.Flows {
+		g, floor := c.Gateway.Flows[i], c.Floor.Flows[i]
+		us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+		row(g.Direction+" to exit p50", "us", us(g.Transit.P50), us(floor.Transit.P50))
+		row(g.Direction+" to exit p99", "us", us(g.Transit.P99), us(floor.Transit.P99))
+		row(g.Direction+" to exit p99.9", "us", us(g.Transit.P999), us(floor.Transit.P999))
+		row(g.Direction+" answer p99", "us", us(g.Answer.P99), us(floor.Answer.P99))
 	}
 	return b.String()
-}
-
-// verdict is what the run failed by; nil where it is good.
-func (r report) verdict() error {
-	switch c := r.Count; {
-	case c.Lost > 0 || c.Doubled > 0:
-		return fmt.Errorf("%d messages were accepted and lost, %d came out more than once", c.Lost, c.Doubled)
-	case c.Arrived == 0:
-		return fmt.Errorf("nothing came out: %d were sent, %d refused, %d unanswered", c.Sent, c.Refused, c.Unanswered)
-	}
-	return nil
 }

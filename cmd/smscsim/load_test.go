@@ -101,7 +101,7 @@ func (g *fakeGateway) toSIP(in gatewaytest.Incoming) (a gatewaytest.Action) {
 }
 
 // loadThrough runs a load through a fake gateway and gives its exit code and report.
-func loadThrough(t *testing.T, g *fakeGateway, args ...string) (int, report, string) {
+func loadThrough(t *testing.T, g *fakeGateway, args ...string) (int, flowResult, result, string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -134,11 +134,11 @@ func loadThrough(t *testing.T, g *fakeGateway, args ...string) (int, report, str
 	}
 	code := <-finished
 	stop()
-	var r report
-	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+	var r result
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil || len(r.Flows) != 1 {
 		t.Fatalf("%v: %s%s", err, &stdout, &stderr)
 	}
-	return code, r, stderr.String()
+	return code, r.Flows[0], r, stderr.String()
 }
 
 // freeAddr is a host:port that was free just now.
@@ -180,11 +180,11 @@ func TestLoad(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			code, r, stderr := loadThrough(t, &c.g, c.args...)
+			code, r, all, stderr := loadThrough(t, &c.g, c.args...)
 			if code != c.code || r.Count != c.want {
 				t.Errorf("exit %d, %+v\n%s", code, r.Count, stderr)
 			}
-			if r.RSS == 0 || r.PeakRSS < r.RSS || c.want.Arrived > 0 && (r.Transit.P50 <= 0 || r.Transit.Max < r.Transit.P50 || r.Rate <= 0) {
+			if m := all.Process.Memory; m.First == 0 || m.Last == 0 || m.Highest < m.Last || c.want.Arrived > 0 && (r.Transit.P50 <= 0 || r.Transit.Max < r.Transit.P50 || r.Rate <= 0) {
 				t.Errorf("%+v", r)
 			}
 			if strings.HasPrefix(c.name, "mo") && r.Repeats != uint64(c.want.Arrived) {
@@ -197,7 +197,7 @@ func TestLoad(t *testing.T) {
 // An interrupted run says what it did, and takes nothing for lost that was on its way.
 func TestLoadIsInterrupted(t *testing.T) {
 	for _, pace := range []string{"--window", "--rate"} {
-		code, r, stderr := loadThrough(t, &fakeGateway{every: 100, interrupt: true}, "--duration", "1m", pace, "1000")
+		code, r, _, stderr := loadThrough(t, &fakeGateway{every: 100, interrupt: true}, "--duration", "1m", pace, "1000")
 		c := r.Count
 		if code != exitGood || c.Sent < 100 || c.Accepted != c.Sent || c.Arrived != c.Sent || r.Seconds > 30 {
 			t.Errorf("%s: exit %d, %+v\n%s", pace, code, r, stderr)

@@ -16,41 +16,50 @@ import (
 
 // mo lets the SMSC send deliver_sm; a SIP sink counts.
 type mo struct {
-	*load
+	*flow
+	smsc    *gatewaytest.SMSC
 	conn    *net.UDPConn
 	batch   *ipv4.PacketConn
 	running sync.WaitGroup
 }
 
-func (m *mo) start(context.Context) error {
+func (m *mo) listen() (string, error) {
 	addr, err := net.ResolveUDPAddr("udp", m.sink)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if m.conn, err = net.ListenUDP("udp", addr); err != nil {
-		return err
+		return "", err
 	}
 	_ = m.conn.SetReadBuffer(socketBuffer)  // the kernel gives what it allows
 	_ = m.conn.SetWriteBuffer(socketBuffer) // likewise
 	m.batch = ipv4.NewPacketConn(m.conn)
 	m.running.Go(m.read)
-	return nil
+	return m.conn.LocalAddr().String(), nil
 }
 
+func (m *mo) connect(context.Context) error { return nil }
+
 func (m *mo) stop() {
+	if m.conn == nil {
+		return
+	}
 	m.conn.Close()
 	m.running.Wait()
 }
 
-func (m *mo) send(ctx context.Context) error {
-	return m.sendAll(ctx, func(n int, e *entry) error {
-		d := gatewaytest.Deliver{From: m.from, To: m.to, Text: markText(m.name, n, m.length)}
-		return m.smsc.Send(d, func(status uint32, err error) {
+func (m *mo) send(ctx context.Context) error { return m.deliver(ctx, m.smsc) }
+
+// deliver sends the messages of a flow as deliver_sm.
+func (l *flow) deliver(ctx context.Context, smsc *gatewaytest.SMSC) error {
+	return l.sendAll(ctx, func(n int, e *entry) error {
+		d := gatewaytest.Deliver{From: l.from, To: l.to, Text: markText(l.name, n, l.length)}
+		return smsc.Send(d, func(status uint32, err error) {
 			if err != nil {
-				m.giveUp(e)
+				l.giveUp(e)
 				return
 			}
-			m.settle(e, status, status == gatewaytest.StatusOK)
+			l.settle(e, status, status == gatewaytest.StatusOK)
 		})
 	}, func() error { return nil })
 }

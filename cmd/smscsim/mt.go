@@ -21,14 +21,16 @@ const socketBuffer = 4 << 20
 
 // mt sends MESSAGE requests to the gateway; the SMSC counts.
 type mt struct {
-	*load
+	*flow
 	conn    *net.UDPConn
 	batch   *ipv4.PacketConn
 	running sync.WaitGroup
 	done    chan struct{}
 }
 
-func (m *mt) start(ctx context.Context) error {
+func (m *mt) listen() (string, error) { return "", nil }
+
+func (m *mt) connect(ctx context.Context) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", m.sip)
 	if err != nil {
 		return err
@@ -43,6 +45,9 @@ func (m *mt) start(ctx context.Context) error {
 }
 
 func (m *mt) stop() {
+	if m.conn == nil {
+		return
+	}
 	close(m.done)
 	m.conn.Close()
 	m.running.Wait()

@@ -7,14 +7,14 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // usage is what a process has used, from /proc (proc(5)).
 type usage struct {
-	cpu     time.Duration // user and system
-	rss     int64         // octets now
-	peakRSS int64
+	user, system time.Duration // CPU
+	rss          int64         // octets now
 }
 
 // clockTick is the unit of /proc/PID/stat on every Linux that Go runs on.
@@ -27,29 +27,62 @@ func processUsage(pid int) (u usage, err error) {
 	}
 	// The command's name, the second field, may have blanks and brackets in it.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
+	if len(fields) < 22 {
 		return u, errors.New("/proc/PID/stat is not what it was")
 	}
-	for _, field := range fields[11:13] { // utime and stime
-		ticks, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
+	var numbers [3]int64
+	for i, field := range []int{11, 12, 21} { // utime, stime, rss
+		if numbers[i], err = strconv.ParseInt(fields[field], 10, 64); err != nil {
 			return u, err
 		}
-		u.cpu += time.Duration(ticks) * clockTick
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return u, err
-	}
-	for line := range strings.Lines(string(status)) {
-		name, value, _ := strings.Cut(line, ":")
-		kB, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		switch name {
-		case "VmRSS":
-			u.rss = kB << 10
-		case "VmHWM":
-			u.peakRSS = kB << 10
-		}
-	}
+	u.user, u.system = time.Duration(numbers[0])*clockTick, time.Duration(numbers[1])*clockTick
+	u.rss = numbers[2] * int64(os.Getpagesize())
 	return u, nil
+}
+
+// memory is what a process held over a run, in octets of RSS.
+type memory struct {
+	First   int64 `json:"first"` // before the load
+	Highest int64 `json:"highest"`
+	Last    int64 `json:"last"`
+}
+
+func (m memory) String() string {
+	return fmt.Sprintf("memory %d MB before, %d MB at most, %d MB at the end", m.First>>20, m.Highest>>20, m.Last>>20)
+}
+
+// memoryInterval is the time between two looks at a process's memory.
+const memoryInterval = 200 * time.Millisecond
+
+// watchProcess looks at a process until stop, which gives what it used since.
+func watchProcess(pid int) (stop func() (cpu usage, m memory, err error), err error) {
+	first, err := processUsage(pid)
+	if err != nil {
+		return nil, err
+	}
+	m := memory{First: first.rss, Highest: first.rss}
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		tick := time.NewTicker(memoryInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if u, err := processUsage(pid); err == nil { // one that has ended is noticed by stop
+					m.Highest = max(m.Highest, u.rss)
+				}
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() (usage, memory, error) {
+		close(done)
+		running.Wait()
+		last, err := processUsage(pid)
+		m.Last, m.Highest = last.rss, max(m.Highest, last.rss)
+		return usage{user: last.user - first.user, system: last.system - first.system}, m, err
+	}, nil
 }

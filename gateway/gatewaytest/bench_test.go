@@ -44,6 +44,10 @@ func BenchmarkSubmitScripted(b *testing.B) {
 	benchmarkSubmit(b, SMSCConfig{Keep: -1, OnSubmit: func(Submit) Action { return Action{} }}, benchmarkMessage)
 }
 
+func BenchmarkSubmitOctets(b *testing.B) {
+	benchmarkSubmit(b, SMSCConfig{Keep: -1, OnOctets: func(octets []byte) uint64 { return uint64(len(octets)) }}, benchmarkMessage)
+}
+
 func BenchmarkSubmitReceipt(b *testing.B) {
 	o := benchmarkMessage
 	o.RegisteredDelivery = 1

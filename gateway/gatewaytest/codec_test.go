@@ -204,3 +204,20 @@ func FuzzSMSC(f *testing.F) {
 		<-read
 	})
 }
+
+// The user data as it is read in place is that of the copy.
+func TestOctetsInPlace(t *testing.T) {
+	for name, o := range map[string]Outgoing{
+		"short":   {ShortMessage: []byte("hello")},
+		"header":  {ShortMessage: []byte{5, 0, 3, 1, 2, 1, 'x'}, ESMClass: 0x40},
+		"payload": {TLVs: []TLV{{0x0204, []byte{1, 2}}, {TagMessagePayload, []byte("a long one")}}},
+		"none":    {},
+	} {
+		p := appendSM(nil, cmdSubmitSM, 1, &o)
+		v, err := parseSM(p[headerLength:])
+		in := newIncoming(p, time.Time{})
+		if err != nil || !bytes.Equal(v.octets(), in.Octets()) {
+			t.Errorf("%s: %v, %q, want %q", name, err, v.octets(), in.Octets())
+		}
+	}
+}

@@ -165,6 +165,20 @@ func parseSM(b []byte) (v smView, err error) {
 	return v, nil
 }
 
+// octets is the user data without its header, where it was read.
+func (v *smView) octets() []byte {
+	in := Incoming{ESMClass: v.esmClass, ShortMessage: v.short}
+	for rest := v.tlvs; len(v.short) == 0 && len(rest) > 0; {
+		var t TLV
+		t, rest, _ = nextTLV(rest) // parseSM read it before
+		if t.Tag == TagMessagePayload {
+			in.ShortMessage = t.Value
+			break
+		}
+	}
+	return in.Octets()
+}
+
 func nextTLV(b []byte) (t TLV, rest []byte, err error) {
 	if len(b) < 4 {
 		return t, nil, fmt.Errorf("%w: %d octets where a TLV begins", ErrMalformed, len(b))

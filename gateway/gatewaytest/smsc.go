@@ -33,10 +33,13 @@ type SMSCConfig struct {
 	AnswerTimeout time.Duration          // for a deliver_sm_resp; 0: 10 s
 	EnquireLink   time.Duration          // how often a bind is asked; 0: never
 	OnSubmit      func(Submit) Action    // the script; called in order for each bind, must not block
-	OnBind        func(BindInfo) uint32  // the command_status of a bind; called after SystemID and Password matched
-	OnEvent       func(Event)            // told of what happens, in order for each bind; must not block
-	Keep          int                    // how many submit_sm Next, Take and Submits know; 0: 10,000; negative: none
-	Seed          uint64                 // of what is drawn: errors and receipt states
+	// OnOctets is told of the user data of each submit_sm, as Incoming.Octets has it, and gives its SMSC id; 0: the configured
+	// one. It costs less than OnSubmit, and must neither block nor keep the octets.
+	OnOctets func(octets []byte) (id uint64)
+	OnBind   func(BindInfo) uint32 // the command_status of a bind; called after SystemID and Password matched
+	OnEvent  func(Event)           // told of what happens, in order for each bind; must not block
+	Keep     int                   // how many submit_sm Next, Take and Submits know; 0: 10,000; negative: none
+	Seed     uint64                // of what is drawn: errors and receipt states
 }
 
 // Event is one thing that happened at an SMSC.
@@ -228,6 +231,18 @@ func (s *SMSC) DropConnections() {
 	defer s.mu.Unlock()
 	for c := range s.sessions {
 		c.link.close(errHangUp)
+	}
+}
+
+// Enquire sends enquire_link on every bind. Who answers it has read the answer to its bind, which came before.
+func (s *SMSC) Enquire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.sessions {
+		if c.isBound {
+			c.link.put(appendHeader(nil, cmdEnquireLink, 0, c.nextSequence()))
+			c.link.flush()
+		}
 	}
 }
 

@@ -566,3 +566,23 @@ func TestConfigurationFaults(t *testing.T) {
 		t.Error("mode `both` is accepted")
 	}
 }
+
+func TestEnquire(t *testing.T) {
+	s, err := NewSMSC(SMSCConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	e, err := NewESME(t.Context(), ESMEConfig{Addr: s.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Drop()
+	s.Enquire()
+	if _, err := e.Submit(t.Context(), Outgoing{Text: "x"}); err != nil { // its answer comes after
+		t.Fatal(err)
+	}
+	if n := e.Stats().EnquireLinks; n != 1 {
+		t.Errorf("%d enquire_link came", n)
+	}
+}

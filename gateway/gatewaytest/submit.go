@@ -49,6 +49,11 @@ func (c *session) submit(h header, p []byte) {
 	} else {
 		c.id = strconv.AppendUint(c.id[:0], n, 10)
 	}
+	if s.cfg.OnOctets != nil {
+		if id := s.cfg.OnOctets(v.octets()); id != 0 {
+			c.id = strconv.AppendUint(c.id[:0], id, 10)
+		}
+	}
 	status, stat := s.judge(v.registered)
 
 	if !s.curious && v.registered == 0 && s.cfg.Latency == 0 {
