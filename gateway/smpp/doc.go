@@ -1,5 +1,5 @@
 // Package smpp holds the SMPP side: it keeps sessions bound to the peers of table smpp, hands them messages segment by segment,
-// and tells its Handler what they send (SMPP 3.4 issue 1.2).
+// and tells its Handler what they send (SMPP 3.4 issue 1.2); and it listens for the ESMEs of table smpp_account, whose SMSC it is.
 //
 // Its promises: Submit never blocks, starts no goroutine, and ends every message in exactly one Outcome that says what is known
 // of its fate; a peer that does not read, answers wrongly or not at all costs its own session and nothing else; what waits,
