@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -146,6 +147,13 @@ type ReceiptUnmatched struct {
 	LikelyCause string `json:"likely_cause,omitempty"`
 }
 
+// MIChanged says that somebody changed something by the management interface.
+type MIChanged struct {
+	Who    string          `json:"who"` // the name of the token; local where there is none
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params,omitempty"` // by name; secrets read "***"
+}
+
 // EventsLost tells one subscriber that it missed events. It is not published and passes every filter. Its own seq is ToSeq, so
 // that to resume after the last seq that came is always right. Count is of all events, whatever the subscriber's filter.
 //
@@ -170,6 +178,7 @@ func (MessageDeferred) Name() string  { return "E_MESSAGE_DEFERRED" }
 func (MessageFailed) Name() string    { return "E_MESSAGE_FAILED" }
 func (MessageReport) Name() string    { return "E_MESSAGE_REPORT" }
 func (ReceiptUnmatched) Name() string { return "E_RECEIPT_UNMATCHED" }
+func (MIChanged) Name() string        { return "E_MI_CHANGED" }
 func (EventsLost) Name() string       { return "E_EVENTS_LOST" }
 
 // Declaration is one declared type of event.
@@ -207,6 +216,7 @@ var declarations = []Declaration{
 	declare[MessageFailed]("a message was not delivered to any next hop"),
 	declare[MessageReport]("the SMSC told what became of a message"),
 	declare[ReceiptUnmatched]("a receipt came for which no message is known"),
+	declare[MIChanged]("somebody changed something by the management interface"),
 	declare[EventsLost]("this subscriber was too slow"),
 }
 
@@ -221,6 +231,16 @@ func Lookup(name string) (Declaration, bool) {
 		}
 	}
 	return Declaration{}, false
+}
+
+// IsParameter says that a declared event has a parameter of that name.
+func IsParameter(name string) bool {
+	for _, d := range declarations {
+		if slices.Contains(d.Params, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Raised is an event of an application, as raise_event publishes it.

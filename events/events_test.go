@@ -26,6 +26,7 @@ func TestDeclarations(t *testing.T) {
 		"E_MESSAGE_FAILED id ref reason protocol code",
 		"E_MESSAGE_REPORT id ref from to state error done_time smsc_ids",
 		"E_RECEIPT_UNMATCHED connection account smsc_id state likely_cause",
+		"E_MI_CHANGED who method params",
 		"E_EVENTS_LOST count from_seq to_seq",
 	}
 	if len(All()) != len(want) {

@@ -239,7 +239,7 @@ func (s *Subscription) read() (wait <-chan struct{}) {
 		s.anew = false
 	}
 	for i, slot := range s.slots {
-		if s.match(slot.event.Name()) {
+		if s.match(slot.event.Name()) && s.filter.takesParams(slot.event) {
 			s.batch = append(s.batch, Entry{Seq: first + uint64(i), Time: slot.at, Event: slot.event, JSON: slot.json})
 		}
 	}
@@ -248,7 +248,7 @@ func (s *Subscription) read() (wait <-chan struct{}) {
 }
 
 func (s *Subscription) match(name string) bool {
-	if s.filter.patterns == nil {
+	if s.filter.patterns == nil && s.filter.within == nil {
 		return true
 	}
 	ok, known := s.matches[name]

@@ -71,6 +71,11 @@ type MIConfig struct {
 	Listen  string   `yaml:"listen"`
 	Socket  string   `yaml:"socket"`  // Unix socket for the MI, file mode 0600
 	Origins []string `yaml:"origins"` // web pages that may call the MI, as their Origin says: https://admin.example.org
+	// Tokens are who may call it. With none it serves loopback only, and everybody there.
+	Tokens      []MIToken `yaml:"tokens"`
+	TLSCert     string    `yaml:"tls_cert"` // PEM files, read again when they change: with them the MI is HTTPS
+	TLSKey      string    `yaml:"tls_key"`
+	TLSClientCA string    `yaml:"tls_client_ca"` // PEM; client certificates that it signed are believed
 }
 
 // LogConfig is section `log`.
@@ -160,9 +165,10 @@ func (c Config) Check() []sms.Fault {
 	}
 	if host, _, err := net.SplitHostPort(c.MI.Listen); err != nil {
 		fault("mi.listen", strconv.Quote(c.MI.Listen)+" is not HOST:PORT")
-	} else if !loopback(host) {
-		fault("mi.listen", "the MI has no credentials yet, so it listens on loopback only: want 127.0.0.1:PORT")
+	} else if !loopback(host) && len(c.MI.Tokens) == 0 {
+		fault("mi.listen", "without mi.tokens the MI serves loopback only, since whoever reaches it rules the gateway: set mi.tokens, or listen on 127.0.0.1")
 	}
+	faults = append(faults, c.MI.checkAccess()...)
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

@@ -48,6 +48,13 @@ func (r *yamlReader) read(node ast.Node, into reflect.Value, path string) {
 	if node.Type() == ast.NullType {
 		return // a key without a value keeps its default
 	}
+	if list, ok := node.(*ast.SequenceNode); ok && into.Kind() == reflect.Slice && into.Type().Elem().Kind() == reflect.Struct {
+		into.Set(reflect.MakeSlice(into.Type(), len(list.Values), len(list.Values)))
+		for i, v := range list.Values {
+			r.read(v, into.Index(i), fmt.Sprintf("%s[%d].", path, i))
+		}
+		return
+	}
 	if into.Kind() != reflect.Struct {
 		ast.Walk(&expansion{reader: r, path: path}, node)
 		if err := yaml.NodeToValue(node, into.Addr().Interface()); err != nil {
@@ -103,6 +110,8 @@ func wanted(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return "a time such as 30s or 5m"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		return "a list of entries with " + strings.Join(keys(t.Elem()), ", ")
 	case t.Kind() == reflect.Slice:
 		return "a list of strings"
 	case t.Kind() == reflect.Int:

@@ -25,6 +25,10 @@ type Declaration struct {
 	Name    string
 	Summary string // one sentence, for people
 	Params  []Param
+	Roles   []Role // who may call it
+	Changes bool   // it changes something, and E_MI_CHANGED tells so
+	// With is the parameter with which a method that only reads changes something; empty for most.
+	With string
 }
 
 // Param is one parameter. Its place in Declaration.Params is its position.
@@ -45,7 +49,7 @@ const OK = "OK"
 var declarations []*Declaration
 
 func declare[P, R any](name, summary string) Method[P, R] {
-	d := &Declaration{Name: name, Summary: summary}
+	d := &Declaration{Name: name, Summary: summary, Roles: []Role{RoleAdmin}, Changes: true}
 	t := reflect.TypeFor[P]()
 	for i := range t.NumField() {
 		f := t.Field(i)

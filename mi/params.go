@@ -23,20 +23,9 @@ func (m Method[P, R]) Decode(raw json.RawMessage) (P, *Error) {
 }
 
 func (d *Declaration) decode(raw json.RawMessage, into reflect.Value) *Error {
-	raw = bytes.TrimSpace(raw)
-	given := make([]json.RawMessage, len(d.Params))
-	switch {
-	case len(raw) == 0 || string(raw) == "null":
-	case raw[0] == '{':
-		if err := d.byName(raw, given); err != nil {
-			return err
-		}
-	case raw[0] == '[':
-		if err := d.byPosition(raw, given); err != nil {
-			return err
-		}
-	default:
-		return invalid("params", "want an object or an array")
+	given, err := d.spread(raw)
+	if err != nil {
+		return err
 	}
 	for i, p := range d.Params {
 		value := given[i]
@@ -51,6 +40,21 @@ func (d *Declaration) decode(raw json.RawMessage, into reflect.Value) *Error {
 		}
 	}
 	return nil
+}
+
+// spread gives the values of the parameters in their order, nil for one that was left out.
+func (d *Declaration) spread(raw json.RawMessage) ([]json.RawMessage, *Error) {
+	raw = bytes.TrimSpace(raw)
+	given := make([]json.RawMessage, len(d.Params))
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
+		return given, nil
+	case raw[0] == '{':
+		return given, d.byName(raw, given)
+	case raw[0] == '[':
+		return given, d.byPosition(raw, given)
+	}
+	return nil, invalid("params", "want an object or an array")
 }
 
 func (d *Declaration) byName(raw json.RawMessage, given []json.RawMessage) *Error {

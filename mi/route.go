@@ -4,15 +4,15 @@ import "encoding/json"
 
 // The methods of table route.
 var (
-	RouteList   = declare[RouteListParams, RouteListResult]("route_list", "lists the rules that decide, by id")
-	RouteAdd    = declare[RouteAddParams, RouteAddResult]("route_add", "adds a rule, which decides at once")
-	RouteSet    = declare[RouteSetParams, string]("route_set", "changes a rule at once; what is left out stays")
-	RouteDelete = declare[RouteDeleteParams, string]("route_delete", "drops a rule at once")
-	RouteReload = declare[None, RouteReloadResult]("route_reload", "reads table route again and lets it decide at once; with a bad row nothing changes")
-	RouteTest   = declare[RouteTestParams, RouteTestResult]("route_test", "tells where a message would go and why, and sends nothing")
+	RouteList   = declare[RouteListParams, RouteListResult]("route_list", "lists the rules that decide, by id").reads()
+	RouteAdd    = declare[RouteAddParams, RouteAddResult]("route_add", "adds a rule, which decides at once").operates()
+	RouteSet    = declare[RouteSetParams, string]("route_set", "changes a rule at once; what is left out stays").operates()
+	RouteDelete = declare[RouteDeleteParams, string]("route_delete", "drops a rule at once").operates()
+	RouteReload = declare[None, RouteReloadResult]("route_reload", "reads table route again and lets it decide at once; with a bad row nothing changes").operates()
+	RouteTest   = declare[RouteTestParams, RouteTestResult]("route_test", "tells where a message would go and why, and sends nothing").reads()
 
-	MessageRoute  = declare[MessageRouteParams, string]("message_route", "decides a message that awaits it: it goes to `target`")
-	MessageReject = declare[MessageRejectParams, string]("message_reject", "decides a message that awaits it: its sender is refused")
+	MessageRoute  = declare[MessageRouteParams, string]("message_route", "decides a message that awaits it: it goes to `target`").operates()
+	MessageReject = declare[MessageRejectParams, string]("message_reject", "decides a message that awaits it: its sender is refused").operates()
 )
 
 // Route is one rule, its columns as they stand in table route.

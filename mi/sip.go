@@ -2,11 +2,11 @@ package mi
 
 // The methods of the SIP side.
 var (
-	SIPUserAdd    = declare[SIPUserAddParams, string]("sip_user_add", "makes a user who may send by SIP with a password, from any network")
-	SIPUserSet    = declare[SIPUserSetParams, string]("sip_user_set", "changes a SIP user; what is not given stays as it is")
-	SIPUserDelete = declare[SIPUserNameParams, string]("sip_user_delete", "drops a SIP user")
-	SIPUserList   = declare[None, SIPUserListResult]("sip_user_list", "lists the SIP users, without their passwords")
-	SIPUserReload = declare[None, SIPUserReloadResult]("sip_user_reload", "reads table sip_user again; with a bad row nothing changes")
+	SIPUserAdd    = declare[SIPUserAddParams, string]("sip_user_add", "makes a user who may send by SIP with a password, from any network").operates()
+	SIPUserSet    = declare[SIPUserSetParams, string]("sip_user_set", "changes a SIP user; what is not given stays as it is").operates()
+	SIPUserDelete = declare[SIPUserNameParams, string]("sip_user_delete", "drops a SIP user").operates()
+	SIPUserList   = declare[None, SIPUserListResult]("sip_user_list", "lists the SIP users, without their passwords").reads()
+	SIPUserReload = declare[None, SIPUserReloadResult]("sip_user_reload", "reads table sip_user again; with a bad row nothing changes").operates()
 )
 
 // SIPUserAddParams is a SIP user.

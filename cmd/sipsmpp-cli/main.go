@@ -51,6 +51,7 @@ const long = `sipsmpp-cli calls the management interface (MI) of a sipsmpp gatew
   -x mi                           list the methods
   -x events [PATTERN]             print events whose names match, one a line, until interrupted
   -x trace NAME [name=value ...]  show the PDUs of a connection or account; seconds=, count=, text=true as in smpp_trace
+  -x token, or token              make a bearer token for mi.tokens, and its hash
 
 Without -x it is an interactive prompt with history and completion by Tab, or reads such commands from standard input.
 
@@ -91,6 +92,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 				return usage("-x wants a command: mi, events or trace")
 			case execute:
 				return s.run(command.Context(), args)
+			case len(args) == 1 && args[0] == "token":
+				return s.token(nil)
 			case len(args) > 0:
 				return usage("%q: commands want -x: sipsmpp-cli -x mi METHOD", args[0])
 			}

@@ -89,7 +89,7 @@ func TestExecute(t *testing.T) {
 		{"--help", 0, "...-x mi METHOD [name=value ...]...", ""},
 		{"-x mi smpp_enable name=acme other", 2, "", "...\"other\" has no name, others have...--help tells..."},
 		{"-x", 2, "", "...-x wants a command..."},
-		{"-x smpp_list", 2, "", "...no command: want mi, events or trace..."},
+		{"-x smpp_list", 2, "", "...no command: want mi, events, trace or token..."},
 		{"smpp_list", 2, "", "...commands want -x..."},
 		{"-x events a b", 2, "", "...one pattern..."},
 		{"-x events [", 1, "", "...no shell pattern..."},
@@ -296,5 +296,17 @@ func TestTraceUsage(t *testing.T) {
 		if code != exitUsage || !strings.Contains(errout, want) {
 			t.Errorf("%s: exit code %d, %s", args, code, errout)
 		}
+	}
+}
+
+// A token is made without a gateway, and its hash is what mi.tokens wants.
+func TestToken(t *testing.T) {
+	var out, errout bytes.Buffer
+	if code := run(t.Context(), []string{"token"}, nil, &out, &errout); code != exitGood || errout.Len() > 0 {
+		t.Fatalf("exit code %d, %s", code, &errout)
+	}
+	var token, hash string
+	if _, err := fmt.Sscanf(out.String(), "token: %s\nhash:  %s\n", &token, &hash); err != nil || mi.HashToken(token) != hash {
+		t.Errorf("%v: %s", err, &out)
 	}
 }

@@ -110,7 +110,7 @@ func (s *session) line(ctx context.Context, line string) (done bool, err error) 
 	switch words[0] {
 	case "exit", "quit":
 		return true, nil
-	case "mi", "events":
+	case "mi", "events", "token":
 		return false, s.run(ctx, words)
 	}
 	return false, s.call(ctx, words[0], words[1:])

@@ -28,6 +28,8 @@ func (s *session) run(ctx context.Context, words []string) error {
 			return s.listMethods(ctx)
 		}
 		return s.call(ctx, rest[0], rest[1:])
+	case "token":
+		return s.token(rest)
 	case "events":
 		if len(rest) > 1 {
 			return usage("events takes one pattern: several are separated by commas, and quoted from the shell")
@@ -36,7 +38,7 @@ func (s *session) run(ctx context.Context, words []string) error {
 	case "trace":
 		return s.trace(ctx, rest)
 	default:
-		return usage("%q is no command: want mi, events or trace", command)
+		return usage("%q is no command: want mi, events, trace or token", command)
 	}
 }
 
@@ -94,6 +96,17 @@ func isName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// token makes a token for a new caller of the MI. It asks no gateway.
+func (s *session) token(words []string) error {
+	if len(words) > 0 {
+		return usage("token takes nothing: it makes one and prints it with its hash")
+	}
+	token, hash := mi.NewToken()
+	_, err := fmt.Fprintf(s.out, "token: %s\nhash:  %s\n\nThe caller gets the token; mi.tokens gets the hash, a name and a role:\n\n"+
+		"mi:\n  tokens:\n    - {name: NAME, role: read, hash: %s}\n", token, hash, hash)
+	return err
 }
 
 // which asks the gateway for its methods, once.

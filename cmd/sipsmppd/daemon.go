@@ -33,7 +33,8 @@ type daemon struct {
 }
 
 // serve runs the gateway until ctx ends or the MI asks for it.
-func serve(ctx context.Context, config gateway.Config, stderr io.Writer) error {
+// reread reads the configuration again.
+func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Config, error), stderr io.Writer) error {
 	level := new(slog.LevelVar)
 	log, err := logger(config.Log, level, stderr)
 	if err != nil {
@@ -52,7 +53,7 @@ func serve(ctx context.Context, config gateway.Config, stderr io.Writer) error {
 	for {
 		select {
 		case <-hangup:
-			d.reload(ctx)
+			d.reload(ctx, reread)
 		case err := <-d.failed:
 			return errors.Join(err, d.close())
 		case <-ctx.Done():
@@ -72,12 +73,16 @@ func start(ctx context.Context, config gateway.Config, log *slog.Logger, level *
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(g.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.mi = server.New(g, server.Options{
-		Origins: config.MI.Origins,
-		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
-		Version: version,
-		Level:   level,
-		Log:     log,
-		Stop:    stop,
+		Origins:     config.MI.Origins,
+		Tokens:      config.MI.Tokens,
+		TLSCert:     config.MI.TLSCert,
+		TLSKey:      config.MI.TLSKey,
+		TLSClientCA: config.MI.TLSClientCA,
+		Metrics:     promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Version:     version,
+		Level:       level,
+		Log:         log,
+		Stop:        stop,
 	})
 	if err := d.listen(config.WithDefaults().MI); err != nil {
 		return nil, errors.Join(err, d.close())
@@ -114,8 +119,15 @@ func (d *daemon) close() error {
 	return errors.Join(err, d.mi.Close(ctx))
 }
 
-// reload is SIGHUP.
-func (d *daemon) reload(ctx context.Context) {
+// reload is SIGHUP: who may call the MI, and the tables.
+func (d *daemon) reload(ctx context.Context, reread func() (gateway.Config, error)) {
+	config, err := reread()
+	if err == nil {
+		err = d.mi.SetTokens(config.MI.Tokens)
+	}
+	if err != nil {
+		d.log.Error("mi.tokens stay as they are", "error", err)
+	}
 	changes, err := d.gateway.Reload(ctx)
 	if err != nil {
 		d.log.Error("nothing was reloaded", "error", err)

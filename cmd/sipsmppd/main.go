@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"sipsmpp/gateway"
 )
 
 // version is what `sipsmppd --version` and the MI's `version` say.
@@ -62,7 +64,7 @@ func command() *cobra.Command {
 
 It reads its configuration from FILE, else from ./sipsmpp.yaml if there is one, and else listens on loopback only. Its SMPP
 connections are rows of table smpp. SIGINT and SIGTERM end it when what is in flight is answered, a second one at once; SIGHUP
-reads table smpp again.`,
+reads table smpp and mi.tokens again.`,
 		Version:       version,
 		Args:          noArguments,
 		SilenceErrors: true,
@@ -75,7 +77,8 @@ reads table smpp again.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), config, cmd.ErrOrStderr())
+			reread := func() (gateway.Config, error) { return readConfig(file) }
+			return serve(cmd.Context(), config, reread, cmd.ErrOrStderr())
 		},
 	}
 	root.Flags().StringVarP(&file, "config", "c", "", "the configuration, YAML")

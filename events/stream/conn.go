@@ -34,10 +34,15 @@ type Conn struct {
 	ping    *time.Timer // nil once closed
 }
 
+// Protocol is the WebSocket protocol that a peer may offer. One that offers any, as a browser's page does that carries its token
+// among them, must offer this one.
+const Protocol = "sipsmpp"
+
 // Upgrade makes a connection of a request. Whether the request's Origin may connect was checked before. An error was answered.
 func Upgrade(w http.ResponseWriter, r *http.Request, readLimit int64) (*Conn, error) {
 	upgrader := websocket.Upgrader{
 		HandshakeTimeout: writeTimeout,
+		Subprotocols:     []string{Protocol},
 		CheckOrigin:      func(*http.Request) bool { return true },
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			http.Error(w, reason.Error(), status)

@@ -21,8 +21,8 @@ import (
 // maxSubscribers bounds the WebSockets that one Handler serves at the same time.
 const maxSubscribers = 4096
 
-// Handler streams the events of a hub over WebSockets: `ws://host/events?filter=E_MESSAGE_*,E_SMPP_*&after=SEQ`. Each event is
-// one text message. Nothing is read from the subscriber. Whose Origin may subscribe is checked before a request comes here.
+// Handler streams the events of a hub over WebSockets: `ws://host/events?filter=E_MESSAGE_*,E_SMPP_*&after=SEQ`, also by a
+// parameter: `&connection=acme`. Each event is one text message. Nothing is read from the subscriber. Whose Origin may subscribe is checked before a request comes here.
 type Handler struct {
 	hub  *events.Hub
 	log  *slog.Logger
@@ -52,7 +52,13 @@ func NewHandler(hub *events.Hub, log *slog.Logger) *Handler {
 // ServeHTTP serves one subscriber until it goes or the handler is closed. A bad filter or number is answered 400 before the
 // WebSocket's handshake.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	subscription, filter, err := h.subscribe(r)
+	h.Serve(w, r, func(f events.Filter) events.Filter { return f })
+}
+
+// Serve is ServeHTTP for a subscriber that may not get everything: narrow makes its filter one that takes no more than it may. It
+// ends with the request's context too.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, narrow func(events.Filter) events.Filter) {
+	subscription, filter, err := h.subscribe(r, narrow)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -78,6 +84,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
+	defer context.AfterFunc(r.Context(), func() {
+		cancel()
+		conn.End()
+	})()
 	h.wait.Go(func() {
 		defer cancel()
 		for {
@@ -114,12 +124,26 @@ func (h *Handler) leave() {
 	h.wait.Done()
 }
 
-func (h *Handler) subscribe(r *http.Request) (*events.Subscription, events.Filter, error) {
+func (h *Handler) subscribe(r *http.Request, narrow func(events.Filter) events.Filter) (*events.Subscription, events.Filter, error) {
 	query := r.URL.Query()
 	filter, err := events.ParseFilter(query.Get("filter"))
 	if err != nil {
 		return nil, filter, err
 	}
+	for name, values := range query {
+		if name == "filter" || name == "after" || name == "durable" {
+			continue
+		}
+		if !events.IsParameter(name) {
+			return nil, filter, fmt.Errorf("%.40q: no event has such a parameter; known are filter, after and the parameters of the events", name)
+		}
+		for _, value := range values {
+			if filter, err = filter.Where(name, value); err != nil {
+				return nil, filter, err
+			}
+		}
+	}
+	filter = narrow(filter)
 	start := events.Now
 	if query.Has("after") {
 		seq, err := strconv.ParseUint(query.Get("after"), 10, 64)

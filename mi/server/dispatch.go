@@ -30,6 +30,8 @@ type handler func(ctx context.Context, params json.RawMessage, reply func(result
 type dispatcher struct {
 	log     *slog.Logger
 	methods map[string]handler
+	// audited makes a reply tell of what changed.
+	audited func(context.Context, *mi.Declaration, json.RawMessage, func(any, error)) func(any, error)
 }
 
 // answer is what a request, or a batch of them, is answered with. It is encoded by the transport, in its own time.
@@ -41,9 +43,20 @@ type answer struct {
 	batch  []answer // of a batch, in the order of the requests
 }
 
+// register makes a method served: to those who may call it, and told of where it changed something.
+func (d *dispatcher) register(declaration *mi.Declaration, h handler) {
+	d.methods[declaration.Name] = func(ctx context.Context, raw json.RawMessage, reply func(any, error)) {
+		if refusal := allowed(ctx, declaration, raw); refusal != nil {
+			reply(nil, refusal)
+			return
+		}
+		h(ctx, raw, d.audited(ctx, declaration, raw, reply))
+	}
+}
+
 // serve registers a method that needs no more than memory.
 func serve[P, R any](d *dispatcher, m mi.Method[P, R], f func(context.Context, P) (R, error)) {
-	d.methods[m.Name] = func(ctx context.Context, raw json.RawMessage, reply func(any, error)) {
+	d.register(m.Declaration, func(ctx context.Context, raw json.RawMessage, reply func(any, error)) {
 		params, fault := m.Decode(raw)
 		if fault != nil {
 			reply(nil, fault)
@@ -51,12 +64,12 @@ func serve[P, R any](d *dispatcher, m mi.Method[P, R], f func(context.Context, P
 		}
 		result, err := f(ctx, params)
 		reply(result, err)
-	}
+	})
 }
 
 // serveSlow registers a method that waits for the database: it must not hold up the connection that asks.
 func serveSlow[P, R any](d *dispatcher, m mi.Method[P, R], f func(context.Context, P) (R, error)) {
-	d.methods[m.Name] = func(ctx context.Context, raw json.RawMessage, reply func(any, error)) {
+	d.register(m.Declaration, func(ctx context.Context, raw json.RawMessage, reply func(any, error)) {
 		params, fault := m.Decode(raw)
 		if fault != nil {
 			reply(nil, fault)
@@ -67,19 +80,19 @@ func serveSlow[P, R any](d *dispatcher, m mi.Method[P, R], f func(context.Contex
 			result, err := f(ctx, params)
 			reply(result, err)
 		}()
-	}
+	})
 }
 
 // serveLater registers a method that is finished by whoever calls its reply.
 func serveLater[P, R any](d *dispatcher, m mi.Method[P, R], f func(context.Context, P, func(R, error))) {
-	d.methods[m.Name] = func(ctx context.Context, raw json.RawMessage, reply func(any, error)) {
+	d.register(m.Declaration, func(ctx context.Context, raw json.RawMessage, reply func(any, error)) {
 		params, fault := m.Decode(raw)
 		if fault != nil {
 			reply(nil, fault)
 			return
 		}
 		f(ctx, params, func(result R, err error) { reply(result, err) })
-	}
+	})
 }
 
 // recovered answers a call whose method panicked. It is deferred.

@@ -28,6 +28,10 @@ func (s *Server) eventSubscribe(ctx context.Context, p mi.EventSubscribeParams) 
 	if err != nil {
 		return "", badValue("event", err.Error())
 	}
+	filter, refusal := callerOf(ctx).filter(filter)
+	if refusal != nil {
+		return "", refusal
+	}
 	expire := defaultExpire
 	if p.Expire != nil {
 		expire = time.Duration(*p.Expire) * time.Second

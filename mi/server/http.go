@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net"
@@ -20,7 +21,7 @@ import (
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/mi", s.serveMI)
-	mux.Handle("GET /events", s.events)
+	mux.HandleFunc("GET /events", s.serveEvents)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "OK") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.core.Ready(r.Context()); err != nil {
@@ -37,12 +38,16 @@ func (s *Server) Handler() http.Handler {
 			fail(w, http.StatusForbidden, mi.NewError(mi.CodeForbidden, reason, nil))
 			return
 		}
-		if s.options.Authorize != nil && r.URL.Path != "/healthz" {
-			if err := s.options.Authorize(r); err != nil {
-				w.Header().Set("WWW-Authenticate", `Bearer realm="sipsmpp"`)
-				fail(w, http.StatusUnauthorized, mi.NewError(mi.CodeUnauthorized, err.Error(), nil))
+		if r.URL.Path != "/healthz" {
+			c, ok := s.admit(w, r)
+			if !ok {
 				return
 			}
+			if !c.mayGet(r.URL.Path) {
+				fail(w, http.StatusForbidden, mi.NewError(mi.CodeForbidden, fmt.Sprintf("%s has role %s, which may not get %s", c.Name, c.role, r.URL.Path), nil))
+				return
+			}
+			r = r.WithContext(withCaller(r.Context(), c))
 		}
 		mux.ServeHTTP(w, r)
 	})
@@ -65,7 +70,8 @@ func fail(w http.ResponseWriter, status int, err *mi.Error) {
 // foreign says why a request does not come from a program that was pointed at us, but from a web page: a browser tells where a
 // page came from in Origin, and a name that an attacker pointed at us (DNS rebinding) stands in Host.
 func (s *Server) foreign(r *http.Request) string {
-	if !s.isOurs(r) {
+	// Who must show a token is not fooled by a name: a page of a foreign host has none, and no browser adds it by itself.
+	if !s.isOurs(r) && (!s.access.needed() || bearer(r) == "") {
 		return "Host " + strings.ToValidUTF8(r.Host, "?") + " is none of this gateway's: use its address, or add its origin to mi.origins"
 	}
 	for _, origin := range r.Header.Values("Origin") {
@@ -113,7 +119,7 @@ func (s *Server) serveMI(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return // it was answered
 		}
-		s.serve(websocketLink{conn}, "ws:"+r.RemoteAddr)
+		s.serveLink(conn, r)
 	default:
 		w.Header().Set("Allow", "POST")
 		fail(w, http.StatusMethodNotAllowed, invalidRequest("the MI takes POST, or a WebSocket"))

@@ -12,7 +12,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"sipsmpp/gateway"
 	"sipsmpp/gateway/sms"
+	"sipsmpp/mi"
 )
 
 // ask sends a request to a handler as a client on the same host would.
@@ -114,27 +116,6 @@ func TestForeignPages(t *testing.T) {
 	}
 }
 
-func TestAuthorize(t *testing.T) {
-	s := start(t, newFakeCore(), Options{Authorize: func(r *http.Request) error {
-		if r.Header.Get("Authorization") != "Bearer secret" {
-			return errors.New("a token is wanted")
-		}
-		return nil
-	}})
-	if w := ask(s, "POST", "/mi", versionCall); w.Code != 401 || w.Header().Get("WWW-Authenticate") == "" || !strings.Contains(w.Body.String(), `"code":401`) {
-		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
-	}
-	if w := ask(s, "GET", "/events?filter=[", ""); w.Code != 401 {
-		t.Errorf("events: %d", w.Code)
-	}
-	if w := ask(s, "GET", "/healthz", ""); w.Code != 200 {
-		t.Errorf("healthz: %d", w.Code)
-	}
-	if w := ask(s, "POST", "/mi", versionCall, "Authorization", "Bearer secret"); w.Code != 200 {
-		t.Errorf("%d %s", w.Code, w.Body)
-	}
-}
-
 func TestNotReady(t *testing.T) {
 	core := newFakeCore()
 	core.ready = errors.New("the database does not answer")
@@ -162,7 +143,7 @@ func TestListenRefuses(t *testing.T) {
 	if err := s.Serve(l); err == nil || !strings.Contains(err.Error(), "mi.tokens") {
 		t.Errorf("Serve: %v", err)
 	}
-	authorized := start(t, newFakeCore(), Options{Authorize: func(*http.Request) error { return nil }})
+	authorized := start(t, newFakeCore(), Options{Tokens: []gateway.MIToken{{Name: "a", Hash: mi.HashToken("a"), Role: "admin"}}})
 	l, err = authorized.Listen("0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)

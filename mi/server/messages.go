@@ -5,14 +5,18 @@ import (
 	"math"
 	"time"
 
+	"sipsmpp/gateway"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/gateway/store"
 	"sipsmpp/mi"
 )
 
 // messageSend hands a message to the core and answers with what became of it.
-func (s *Server) messageSend(_ context.Context, p mi.MessageSendParams, reply func(mi.MessageSendResult, error)) {
+func (s *Server) messageSend(ctx context.Context, p mi.MessageSendParams, reply func(mi.MessageSendResult, error)) {
 	m, fault := message(p)
+	if fault == nil {
+		fault = callerOf(ctx).limit(m)
+	}
 	if fault != nil {
 		reply(mi.MessageSendResult{}, fault)
 		return
@@ -140,6 +144,9 @@ func (s *Server) messageShow(ctx context.Context, p mi.MessageShowParams) (mi.Me
 		return mi.Message{}, badValue("id", err.Error())
 	}
 	r, err := s.core.Message(ctx, id)
+	if err == nil && !callerOf(ctx).sees(r.Message) {
+		err = gateway.ErrUnknownMessage
+	}
 	if err != nil {
 		return mi.Message{}, coreError(err)
 	}

@@ -89,6 +89,7 @@ func help(_ context.Context, p mi.HelpParams) (mi.HelpResult, error) {
 	for _, param := range d.Params {
 		fmt.Fprintf(&b, "; %s: %s", param.Name, param.Want)
 	}
+	b.WriteString("; roles: " + d.RolesText())
 	module, _, _ := strings.Cut(d.Name, "_")
 	if module != "smpp" && module != "account" && module != "message" && module != "route" {
 		module = "core"

@@ -71,7 +71,7 @@ func peerOf(ctx context.Context) (*peer, bool) {
 }
 
 // serve serves a connection until it ends.
-func (s *Server) serve(l link, name string) {
+func (s *Server) serve(l link, name string, c *caller) {
 	p := &peer{
 		link:          l,
 		name:          name,
@@ -79,7 +79,7 @@ func (s *Server) serve(l link, name string) {
 		slots:         make(chan struct{}, maxInProgress),
 		subscriptions: make(map[string]*subscription),
 	}
-	p.ctx, p.cancel = context.WithCancel(context.WithValue(s.ctx, peerKey{}, p))
+	p.ctx, p.cancel = context.WithCancel(context.WithValue(withCaller(s.ctx, c), peerKey{}, p))
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -301,7 +301,7 @@ func (r *limitedReader) Read(b []byte) (int, error) {
 }
 
 func (s *Server) serveSocket(c net.Conn) {
-	s.serve(newSocketLink(c), "unix")
+	s.serve(newSocketLink(c), "unix", nil)
 }
 
 // listenPrivate opens a Unix socket that nobody else could connect to at any time: it gets its name when its mode is right.

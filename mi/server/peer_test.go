@@ -347,7 +347,7 @@ func TestStalledPeer(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			s.serve(newSocketLink(ours), "unix")
+			s.serve(newSocketLink(ours), "unix", nil)
 		}()
 		began := time.Now()
 		socketLine{Conn: theirs}.send(t, versionCall)

@@ -108,7 +108,7 @@ func TestRouteMethods(t *testing.T) {
 		{"message_route", `["` + zero + `","mars"]`, `{"code":400,"message":"Bad value: target: \"mars\" is no target: want smpp:NAME, account:SYSTEM_ID, sip, ` +
 			`sip:USER@HOST:PORT, app, app? or reject CODE","data":{"parameter":"target","reason":"\"mars\" is no target: want smpp:NAME, account:SYSTEM_ID, sip, ` +
 			`sip:USER@HOST:PORT, app, app? or reject CODE"}}`},
-		{"help", `["route_reload"]`, `{"Help":"route_reload - reads table route again and lets it decide at once; with a bad row nothing changes","Exported by":"route"}`},
+		{"help", `["route_reload"]`, `{"Help":"route_reload - reads table route again and lets it decide at once; with a bad row nothing changes; roles: admin, operator","Exported by":"route"}`},
 	} {
 		if got := s.result(t, tt.method, tt.params); got != tt.want {
 			t.Errorf("%s %s:\n%s\nwant\n%s", tt.method, tt.params, got, tt.want)

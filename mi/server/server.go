@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -72,9 +73,10 @@ type Options struct {
 	Origins []string       // web pages that may call, as their Origin says, and whose hosts are ours: https://admin.example.org
 	Metrics http.Handler   // /metrics; nil: there is none
 	Stop    func()         // what `kill` does; nil: nothing
-	// Authorize says whether a request may be served; its error is answered with 401. With nil everybody may, and only
-	// loopback is listened on.
-	Authorize func(*http.Request) error
+	// Tokens are `mi.tokens`, which were checked. With none everybody may call, and only loopback is listened on.
+	Tokens []gateway.MIToken
+	// TLSCert, TLSKey and TLSClientCA are PEM files: with them the MI is HTTPS.
+	TLSCert, TLSKey, TLSClientCA string
 }
 
 // Server serves the MI of one core.
@@ -82,6 +84,9 @@ type Server struct {
 	core        Core
 	options     Options
 	dispatcher  dispatcher
+	access      *access
+	tokensFault error
+	tls         *tls.Config // nil: plain HTTP
 	events      *stream.Handler
 	subscribers *stream.Subscribers
 	http        *http.Server
@@ -103,7 +108,7 @@ type Server struct {
 // maxConnections bounds the TCP connections, WebSockets among them; those beyond wait in the kernel.
 const maxConnections = 8192
 
-// New makes a server.
+// New makes a server. What is wrong with its tokens is the error of Listen.
 func New(core Core, options Options) *Server {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -122,10 +127,12 @@ func New(core Core, options Options) *Server {
 		origins:     make(map[string]bool),
 		hosts:       make(map[string]bool),
 		peers:       make(map[*peer]struct{}),
+		access:      newAccess(),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.dispatcher = dispatcher{log: options.Log, methods: make(map[string]handler)}
+	s.dispatcher = dispatcher{log: options.Log, methods: make(map[string]handler), audited: s.audited}
 	s.register()
+	s.tokensFault = s.SetTokens(options.Tokens)
 	for _, o := range options.Origins {
 		s.addOrigin(o)
 	}
@@ -148,7 +155,10 @@ func (s *Server) Listen(address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mi.listen: %q: want host:port: %w", address, err)
 	}
-	if !isLoopback(host) && s.options.Authorize == nil {
+	if s.tokensFault != nil {
+		return nil, s.tokensFault
+	}
+	if !isLoopback(host) && !s.access.needed() {
 		return nil, fmt.Errorf("mi.listen: %s is no loopback address, and whoever reaches the MI rules the gateway: set mi.tokens, or listen on 127.0.0.1", address)
 	}
 	l, err := net.Listen("tcp", address)
@@ -156,16 +166,31 @@ func (s *Server) Listen(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("mi.listen: %w", err)
 	}
 	s.hosts[strings.ToLower(host)] = true
+	if s.options.TLSCert == "" {
+		if isPublic(l.Addr()) {
+			s.options.Log.Warn("the MI is reached from other hosts without HTTPS, so that whoever listens on the way learns the tokens: set mi.tls_cert and mi.tls_key", "mi", l.Addr().String())
+		}
+		return l, nil
+	}
+	config, err := newTLS(s.options.TLSCert, s.options.TLSKey, s.options.TLSClientCA, s.options.Log)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	s.tls = config
 	return l, nil
 }
 
 // Serve serves HTTP until Close. A listener that is not loopback is refused as Listen does.
 func (s *Server) Serve(l net.Listener) error {
-	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && s.options.Authorize == nil {
+	if isPublic(l.Addr()) && !s.access.needed() {
 		_ = l.Close()
-		return fmt.Errorf("mi.listen: %s is no loopback address, and whoever reaches the MI rules the gateway: set mi.tokens, or listen on 127.0.0.1", a)
+		return fmt.Errorf("mi.listen: %s is no loopback address, and whoever reaches the MI rules the gateway: set mi.tokens, or listen on 127.0.0.1", l.Addr())
 	}
-	err := s.http.Serve(netutil.LimitListener(l, maxConnections))
+	limited := netutil.LimitListener(l, maxConnections)
+	if s.tls != nil {
+		limited = tls.NewListener(limited, s.tls)
+	}
+	err := s.http.Serve(limited)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

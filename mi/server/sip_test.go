@@ -6,7 +6,7 @@ import (
 )
 
 func TestSIPUsers(t *testing.T) {
-	core := &fakeCore{}
+	core := newFakeCore()
 	s := start(t, core, Options{})
 	for _, c := range []struct{ method, params, want string }{
 		{"sip_user_list", "[]", `{"users":[{"username":"al","realm":"example.com","numbers":["100"],"enabled":true}]}`},
