@@ -105,6 +105,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	}
 	g.db = db
 	g.reports = newReports(db, g.hub, log, g.siblings, g.smscIDFormat)
+	g.reports.legs = g.connectionLegs
 	g.reports.tell = g.tellSender
 	g.connections = smpp.NewConnections(fromSMPP{g}, log)
 	g.accounts = smpp.NewAccounts(fromAccounts{g}, log, g.accountsConfig())

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sipsmpp/events"
@@ -51,6 +52,10 @@ type reports struct {
 	early    map[*incoming]struct{}
 	learners map[sms.Leg]learner
 	counters reportCounters
+
+	// legs gives those of all connections, where an unmatched receipt could belong; explaining counts those that are looked for.
+	legs       func() []sms.Leg
+	explaining atomic.Int32
 }
 
 // segmentKey names a segment among all that were sent.
@@ -291,22 +296,6 @@ func (r *reports) unpark(in *incoming) *incoming {
 	delete(r.early, in)
 	in.timer.Stop()
 	return in
-}
-
-// unmatched ends a receipt that belongs to no message that we know. The SMSC cannot help it, so it is told that all is well.
-func (r *reports) unmatched(in *incoming) {
-	r.counters.unmatched.Add(1)
-	e := events.ReceiptUnmatched{
-		SMSCID:      in.receipt.SMSCID,
-		State:       in.receipt.State.String(),
-		LikelyCause: "no recorded message has this SMSC id: it was sent without a wish for a receipt, by another gateway, or its record is gone",
-	}
-	if in.receipt.SMSCID == "" {
-		e.LikelyCause = "the receipt gives no SMSC id, neither in its text nor in receipted_message_id"
-	}
-	e.Connection, e.Account = owner(in.leg)
-	r.hub.Publish(e)
-	in.answer(wire.StatusOK)
 }
 
 // store writes what a receipt tells of its segment, tells it on, and answers.
