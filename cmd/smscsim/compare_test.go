@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The gateway carries everything in every direction, beside the floor where there is one.
@@ -18,7 +20,7 @@ func TestGateway(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	all := count{Sent: 200, Accepted: 200, Arrived: 200}
-	for _, direction := range []string{"mt", "mo", "both"} {
+	for _, direction := range []string{"mt", "mo", "both", "relay"} {
 		code, c := runJSON[comparison](t, "--gateway", gateway, "--compare", "--direction", direction, "--count", "200")
 		if code != exitGood || c.Gateway.Subject != "gateway" || c.Floor.Subject != "floor" || c.Gateway.Process == nil {
 			t.Fatalf("%s: exit %d, %+v", direction, code, c)
@@ -41,6 +43,13 @@ func TestGateway(t *testing.T) {
 	if f := r.Flows[0]; code != exitGood || f.Count != all || f.Report == nil || f.Report.P50 <= 0 || r.Receipts.Taken != 200 || !r.Receipts.Awaited {
 		t.Errorf("receipts: exit %d, %+v, %+v", code, r, r.Receipts)
 	}
+	// The whole standard set: a row for each, and none fails but where the machine is too slow for its pace.
+	var table bytes.Buffer
+	run(t.Context(), []string{"bench", "--gateway", gateway, "--duration", "20ms"}, strings.NewReader(""), &table, io.Discard)
+	rows := strings.Split(strings.TrimSpace(table.String()), "\n")
+	if len(rows) != 4+len(standardSet) || strings.Contains(rows[4], "failed") || strings.Count(rows[4], "|") != strings.Count(rows[2], "|") {
+		t.Errorf("%s", &table)
+	}
 	// What does not start is said with its last words.
 	var stdout, stderr bytes.Buffer
 	code = run(t.Context(), []string{"load", "--gateway", gateway, "--config", "nonsense: 1"}, strings.NewReader(""), &stdout, &stderr)
@@ -58,6 +67,7 @@ func TestLoadFlags(t *testing.T) {
 		{"--floor --pid 1", "leave it out"},
 		{"--gateway x --sip 127.0.0.1:1", "leave it out"},
 		{"--config a", "give --gateway"},
+		{"--gateway x --config db:x", "its own database"},
 		{"--direction mo --receipts", "none goes there"},
 		{"--length 3", "--length"},
 		{"--window -1", "--window"},
@@ -67,6 +77,24 @@ func TestLoadFlags(t *testing.T) {
 		if code != exitUsage || !strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%s: exit %d: %s", c.args, code, &stderr)
 		}
+	}
+}
+
+// A row that failed says why, one that did not has its figures, and the run fails by the first.
+func TestBenchTable(t *testing.T) {
+	g := result{Rate: 1000, Flows: []flowResult{{Count: count{Arrived: 1}, Transit: latency{P50: 1500 * time.Microsecond}}},
+		Process: &processResult{CPU: 15, User: 10, System: 5, Memory: memory{First: 20 << 20, Highest: 30 << 20, Last: 25 << 20}}}
+	floor := g
+	floor.Process = &processResult{CPU: 5}
+	b := benchResult{Rows: []benchRow{{Name: "one", Gateway: &g, Floor: &floor, Ratio: 3}, {Name: "two", Gateway: &g, Error: "it\nfailed"}}}
+	text := b.String()
+	for _, want := range []string{"| one | 1000 | 15.0 us (10.0 + 5.0) | 5.0 us | 3.00 | 1000 | 1.5 /", "20 / 30 / 25 MB", "| two | failed: it; failed |"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if err := b.verdict(); err == nil || !strings.Contains(err.Error(), "two: it") {
+		t.Error(err)
 	}
 }
 

@@ -148,6 +148,8 @@ func (f *loadFlags) check() error {
 		return errors.New("--direction mi has no floor: it is that of HTTP")
 	case len(f.config) > 0 && f.gateway == "":
 		return errors.New("--config is for a gateway that is started: give --gateway, the path of sipsmppd")
+	case slices.ContainsFunc(f.config, func(line string) bool { return strings.HasPrefix(line, "db:") }):
+		return errors.New("--config db: the run has its own database")
 	case f.receipts && f.direction == "mo":
 		return errors.New("--receipts are of messages to the SMSC: none goes there with --direction mo")
 	case f.count < 0 || f.count > maxEntries:

@@ -126,7 +126,7 @@ func (r *rig) configure(ctx context.Context, dir string, e ends) error {
 		"db: sqlite:load.db",
 		"mi: {listen: '127.0.0.1:0'}",
 		"log: {level: info, format: json}",
-		"smpp: {default_connection: smsc}",
+		"smpp: {default_connection: smsc, listen: ['127.0.0.1:0']}",
 	}
 	sip := "sip: {listen: ['udp:127.0.0.1:0']}"
 	if e.sink != "" {
