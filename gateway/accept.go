@@ -128,6 +128,9 @@ func (p *passage) accepted(o sms.Outcome) {
 func (p *passage) record(o sms.Outcome) *store.Record {
 	m := *p.m
 	m.Receipt = o.Receipt
+	if text := p.g.config.Records.Text; text != nil && !*text {
+		m.Text, m.Data = "", nil
+	}
 	r := &store.Record{
 		Message:  &m,
 		State:    store.RecordSent,

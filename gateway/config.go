@@ -18,10 +18,11 @@ type Config struct {
 	Node string `yaml:"node"` // name of this gateway in events and metrics
 	DB   string `yaml:"db"`
 
-	SIP  SIPConfig  `yaml:"sip"`
-	SMPP SMPPConfig `yaml:"smpp"`
-	MI   MIConfig   `yaml:"mi"`
-	Log  LogConfig  `yaml:"log"`
+	SIP     SIPConfig     `yaml:"sip"`
+	SMPP    SMPPConfig    `yaml:"smpp"`
+	Records RecordsConfig `yaml:"records"`
+	MI      MIConfig      `yaml:"mi"`
+	Log     LogConfig     `yaml:"log"`
 }
 
 // SIPConfig is section `sip`.
@@ -64,6 +65,12 @@ type SMPPConfig struct {
 	DefaultConnection string `yaml:"default_connection"` // where messages from SIP go when no rule matches
 	// ReassemblyTimeout is how long the parts of a message wait for one that is missing.
 	ReassemblyTimeout Duration `yaml:"reassembly_timeout"`
+}
+
+// RecordsConfig is section `records`: what is kept of messages in the database.
+type RecordsConfig struct {
+	Keep Duration `yaml:"keep"` // how long a record stays, from the time that its message came
+	Text *bool    `yaml:"text"` // false: what a message says is left out of its record; nil: true
 }
 
 // MIConfig is section `mi`.
@@ -134,6 +141,7 @@ func (c Config) WithDefaults() Config {
 	}
 	or(&c.SMPP.MaxConnections, 1000)
 	or(&c.SMPP.ReassemblyTimeout, Duration(5*time.Minute))
+	or(&c.Records.Keep, Duration(30*24*time.Hour))
 	or(&c.MI.Listen, "127.0.0.1:8888")
 	or(&c.Log.Level, "info")
 	or(&c.Log.Format, "text")
@@ -162,6 +170,9 @@ func (c Config) Check() []sms.Fault {
 	faults = append(faults, c.SMPP.check()...)
 	if c.SMPP.ReassemblyTimeout < 0 {
 		fault("smpp.reassembly_timeout", "is negative: want a time such as 5m")
+	}
+	if c.Records.Keep < Duration(time.Hour) {
+		fault("records.keep", "a report may come that late: want an hour or more, such as 720h")
 	}
 	if host, _, err := net.SplitHostPort(c.MI.Listen); err != nil {
 		fault("mi.listen", strconv.Quote(c.MI.Listen)+" is not HOST:PORT")

@@ -19,6 +19,9 @@ sip:
 smpp:
   default_connection: acme
   reassembly_timeout: 90s
+records:
+  keep: 48h
+  text: false
 mi:
   listen: 127.0.0.1:9999
 `))
@@ -34,7 +37,11 @@ mi:
 			Trusted:     []string{"10.0.0.0/8", "192.0.2.7"},
 		},
 		SMPP: SMPPConfig{DefaultConnection: "acme", ReassemblyTimeout: Duration(90 * time.Second)},
-		MI:   MIConfig{Listen: "127.0.0.1:9999"},
+		Records: RecordsConfig{
+			Keep: Duration(48 * time.Hour),
+			Text: new(bool),
+		},
+		MI: MIConfig{Listen: "127.0.0.1:9999"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
@@ -53,6 +60,9 @@ sip:
 smpp:
   reassembly_timeout: fast
   colour: ${NOT_SET_ANYWHERE}
+records:
+  keep: 5m
+  text: maybe
 mi:
   listen: 0.0.0.0:8888
 log:
@@ -72,6 +82,8 @@ log:
 		"sip.max_body":            `"much" is not a whole number (line 7)`,
 		"smpp.reassembly_timeout": "a time such as",
 		"smpp.colour":             "unknown key",
+		"records.keep":            "an hour or more",
+		"records.text":            `"maybe" is not true or false`,
 		"mi.listen":               "loopback",
 		"log.level":               "loud",
 		"log.format":              "NOT_SET_ANYWHERE",

@@ -144,6 +144,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	background, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.sweeper.Go(func() { g.sweep(background) })
+	g.sweeper.Go(func() { g.purge(background) })
 	g.sweeper.Go(func() { g.relay.run(background) })
 	if err := g.startAccounts(ctx); err != nil {
 		return fmt.Errorf("db: table smpp_account: %w", err)

@@ -288,3 +288,23 @@ func TestRouteTest(t *testing.T) {
 	}
 	r.none("E_MESSAGE_RECEIVED")
 }
+
+// records.text: false leaves what a message says out of the database, and nothing else.
+func TestRecordWithoutText(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r.stop(r.gw)
+	r.config.Records.Text = new(bool)
+	r.start()
+	r.event("E_SMPP_BIND_UP")
+	m := &sms.Message{Text: "secret", Receipt: sms.ReceiptFinal}
+	if o := r.accept(m); o.Fate != sms.Accepted {
+		t.Fatalf("%+v", o)
+	}
+	if text, _ := r.received(); text != "secret" {
+		t.Errorf("sent %q", text)
+	}
+	record, err := r.gw.Message(r.ctx, m.ID)
+	if err != nil || record.Message.Text != "" || record.Message.To != m.To || len(record.Segments) != 1 {
+		t.Errorf("%+v, %v", record, err)
+	}
+}

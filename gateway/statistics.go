@@ -80,6 +80,7 @@ func (g *Gateway) measure() []Statistic {
 		counter("core", "messages_received", g.counters.accepted.Load(), "messages that came in by any leg"),
 		counter("core", "messages_sent", g.counters.sent.Load(), "messages that a next hop accepted"),
 		counter("core", "messages_failed", g.counters.failed.Load(), "messages that no next hop accepted"),
+		gauge("core", "messages_awaiting", uint64(g.decisions.len()), "messages that wait for an application to decide"),
 		gauge("core", "parts_waiting", uint64(g.parts.Len()), "long messages that wait for their missing parts"),
 		counter("receipt", "received", g.reports.counters.received.Load(), "delivery receipts that came"),
 		counter("receipt", "matched", g.reports.counters.matched.Load(), "delivery receipts that found their message"),

@@ -55,6 +55,10 @@ func (r *yamlReader) read(node ast.Node, into reflect.Value, path string) {
 		}
 		return
 	}
+	if into.Kind() == reflect.Pointer {
+		into.Set(reflect.New(into.Type().Elem()))
+		into = into.Elem()
+	}
 	if into.Kind() != reflect.Struct {
 		ast.Walk(&expansion{reader: r, path: path}, node)
 		if err := yaml.NodeToValue(node, into.Addr().Interface()); err != nil {
@@ -116,6 +120,8 @@ func wanted(t reflect.Type) string {
 		return "a list of strings"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
 	}
 	return "a " + t.Kind().String()
 }
