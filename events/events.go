@@ -154,6 +154,17 @@ type MIChanged struct {
 	Params json.RawMessage `json:"params,omitempty"` // by name; secrets read "***"
 }
 
+// SIPPeerDown says that a next hop of messages to SIP does not answer.
+type SIPPeerDown struct {
+	Peer   string `json:"peer"` // its URI, as sip.outbound_uri or a rule has it
+	Reason string `json:"reason"`
+}
+
+// SIPPeerUp says that it answers again.
+type SIPPeerUp struct {
+	Peer string `json:"peer"`
+}
+
 // EventsLost tells one subscriber that it missed events. It is not published and passes every filter. Its own seq is ToSeq, so
 // that to resume after the last seq that came is always right. Count is of all events, whatever the subscriber's filter.
 //
@@ -179,6 +190,8 @@ func (MessageFailed) Name() string    { return "E_MESSAGE_FAILED" }
 func (MessageReport) Name() string    { return "E_MESSAGE_REPORT" }
 func (ReceiptUnmatched) Name() string { return "E_RECEIPT_UNMATCHED" }
 func (MIChanged) Name() string        { return "E_MI_CHANGED" }
+func (SIPPeerDown) Name() string      { return "E_SIP_PEER_DOWN" }
+func (SIPPeerUp) Name() string        { return "E_SIP_PEER_UP" }
 func (EventsLost) Name() string       { return "E_EVENTS_LOST" }
 
 // Declaration is one declared type of event.
@@ -217,6 +230,8 @@ var declarations = []Declaration{
 	declare[MessageReport]("the SMSC told what became of a message"),
 	declare[ReceiptUnmatched]("a receipt came for which no message is known"),
 	declare[MIChanged]("somebody changed something by the management interface"),
+	declare[SIPPeerDown]("a next hop of messages to SIP does not answer"),
+	declare[SIPPeerUp]("a next hop of messages to SIP answers again"),
 	declare[EventsLost]("this subscriber was too slow"),
 }
 

@@ -27,6 +27,8 @@ func TestDeclarations(t *testing.T) {
 		"E_MESSAGE_REPORT id ref from to state error done_time smsc_ids",
 		"E_RECEIPT_UNMATCHED connection account smsc_id state likely_cause",
 		"E_MI_CHANGED who method params",
+		"E_SIP_PEER_DOWN peer reason",
+		"E_SIP_PEER_UP peer",
 		"E_EVENTS_LOST count from_seq to_seq",
 	}
 	if len(All()) != len(want) {

@@ -49,6 +49,7 @@ type SIPConfig struct {
 	MaxConnections   int      `yaml:"max_connections"`   // that peers opened, half of them for who is not trusted
 	IdleTimeout      Duration `yaml:"idle_timeout"`      // after which a connection without a message is closed
 	HandshakeTimeout Duration `yaml:"handshake_timeout"` // of TLS and WebSocket
+	ProbeInterval    Duration `yaml:"probe_interval"`    // how often OPTIONS asks a next hop whether it is there; negative: never
 	MaxPending       int      `yaml:"max_pending"`       // messages to SIP that wait for their answer
 	// MaxInProgress bounds the requests that wait for their answer; one more gets 503 with Retry-After.
 	MaxInProgress int `yaml:"max_in_progress"`
@@ -133,6 +134,7 @@ func (c Config) WithDefaults() Config {
 	if c.SIP.Trusted == nil {
 		c.SIP.Trusted = []string{"127.0.0.0/8", "::1/128"}
 	}
+	or(&c.SIP.ProbeInterval, Duration(30*time.Second))
 	or(&c.SIP.Reports, sip.ReportsNone)
 	or(&c.SIP.MaxBody, 20_000)
 	or(&c.SIP.MaxInProgress, 10_000)
@@ -239,6 +241,7 @@ func (c Config) sip() (sip.Config, []sms.Fault) {
 		MaxInProgress:    c.SIP.MaxInProgress,
 		MaxPending:       c.SIP.MaxPending,
 		MaxConnections:   c.SIP.MaxConnections,
+		ProbeInterval:    max(0, time.Duration(c.SIP.ProbeInterval)),
 		IdleTimeout:      time.Duration(c.SIP.IdleTimeout),
 		HandshakeTimeout: time.Duration(c.SIP.HandshakeTimeout),
 		TLSCert:          c.SIP.TLSCert,

@@ -13,7 +13,7 @@ var arrows = map[string][]string{
 	"mi":                {},
 	"events":            {},
 	"events/stream":     {"events"},
-	"mi/server":         {"mi", "gateway", "events", "events/stream", "gateway/route", "gateway/sms", "gateway/smpp", "gateway/store"},
+	"mi/server":         {"mi", "gateway", "events", "events/stream", "gateway/route", "gateway/sip", "gateway/sms", "gateway/smpp", "gateway/store"},
 	"clients":           {"mi", "events"},
 	"gateway/sms":       {},
 	"gateway/text":      {"gateway/sms"},

@@ -34,7 +34,7 @@ func TestMethods(t *testing.T) {
 		"route_delete id", "route_reload",
 		"route_test from to [text] [ingress] [data] [data_coding] [connection] [receipt] [validity] [coding] [class]",
 		"message_route id target", "message_reject id [code]",
-		"sip_user_add username password [numbers] [enabled]", "sip_user_set username [password] [numbers] [enabled]",
+		"sip_list", "sip_user_add username password [numbers] [enabled]", "sip_user_set username [password] [numbers] [enabled]",
 		"sip_user_delete username", "sip_user_list", "sip_user_reload",
 	}
 	var got []string

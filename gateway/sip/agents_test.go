@@ -29,6 +29,9 @@ func (h toHandler) Notification(_ *sip.Notification, answer func(int, time.Durat
 	answer(h.code, 0)
 }
 
+func (toHandler) NextHopDown(string, string) {}
+func (toHandler) NextHopUp(string)           {}
+
 func start(t *testing.T, cfg sip.Config, h sip.Handler) *sip.Endpoint {
 	t.Helper()
 	cfg.Listen = []string{"udp:127.0.0.1:0", "tcp:127.0.0.1:0"}
@@ -84,7 +87,7 @@ func TestFromAUserAgent(t *testing.T) {
 func TestToAUserAgent(t *testing.T) {
 	u := agent(t)
 	for _, transport := range []string{"udp", "tcp"} {
-		e := start(t, sip.Config{OutboundURI: []string{"sip:" + u.Addr() + ";user=phone;transport=" + transport}, Domain: "gw.example.com"}, nil)
+		e := start(t, sip.Config{OutboundURI: []string{"sip:" + u.Addr() + ";user=phone;transport=" + transport}, Domain: "gw.example.com"}, handlerFunc(nil))
 		for _, test := range []struct {
 			text, from, sender string
 			code               int
@@ -121,8 +124,8 @@ func TestNobodyListens(t *testing.T) {
 	_ = nobody.Close()
 	for _, transport := range []string{"udp", "tcp"} {
 		hop := "sip:" + address + ";transport=" + transport
-		e := start(t, sip.Config{OutboundURI: []string{hop, "sip:" + u.Addr()}}, nil)
-		alone := start(t, sip.Config{OutboundURI: []string{hop}}, nil)
+		e := start(t, sip.Config{OutboundURI: []string{hop, "sip:" + u.Addr()}}, handlerFunc(nil))
+		alone := start(t, sip.Config{OutboundURI: []string{hop}}, handlerFunc(nil))
 		outcome := make(chan sms.Outcome, 1)
 		m := &sms.Message{From: sms.ParseAddress("100"), To: sms.ParseAddress("+4915112345678"), Text: "hi"}
 		e.Send(m, func(o sms.Outcome) { outcome <- o })
@@ -146,7 +149,7 @@ func TestBesideADeadHop(t *testing.T) {
 	}
 	dead := "sip:" + nobody.LocalAddr().String()
 	_ = nobody.Close()
-	e := start(t, sip.Config{OutboundURI: []string{dead, "sip:" + u.Addr()}, T1: 20 * time.Millisecond}, nil)
+	e := start(t, sip.Config{OutboundURI: []string{dead, "sip:" + u.Addr()}, T1: 20 * time.Millisecond}, handlerFunc(nil))
 	const n = 200
 	outcomes := make(chan sms.Outcome, n)
 	for range n {
@@ -216,6 +219,9 @@ func TestCloseWaits(t *testing.T) {
 }
 
 type handlerFunc func(m *sms.Message, answer func(int, time.Duration))
+
+func (handlerFunc) NextHopDown(string, string) {}
+func (handlerFunc) NextHopUp(string)           {}
 
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
 

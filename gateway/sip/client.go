@@ -81,7 +81,7 @@ func (e *Endpoint) try(o *outgoing) {
 			return
 		}
 		if o.hop == nil {
-			if o.hop, o.next = e.pick(o, time.Now()), 0; o.hop == nil {
+			if o.hop, o.addresses = e.pick(o, time.Now()), 0; o.hop == nil {
 				if !o.failed {
 					o.fail(sms.Temporary, sms.CauseNotReady, "every next hop of sip.outbound_uri asked to be left alone for now")
 				}
@@ -93,9 +93,8 @@ func (e *Endpoint) try(o *outgoing) {
 		if wait {
 			return
 		}
-		if o.next < len(targets) {
-			o.to = targets[o.next]
-			o.next++
+		if t := o.nextTarget(targets, time.Now()); t != nil {
+			o.to = t
 			o.tcpRefused, o.redialled = false, false
 			if e.transmit(o) {
 				return
@@ -145,9 +144,9 @@ func (e *Endpoint) transmit(o *outgoing) bool {
 
 // begin puts o into the table and starts its timers. A response may come before the request has left, and find it.
 func (e *Endpoint) begin(o *outgoing, now time.Time) {
-	branch, due := o.branch, now.Add(min(e.cfg.T1, e.cfg.TimerF))
+	branch, due := o.branch, now.Add(min(e.cfg.T1, o.patience(&e.cfg)))
 	if o.stream != nil {
-		due = now.Add(e.cfg.TimerF) // no retransmissions: TCP has its own
+		due = now.Add(o.patience(&e.cfg)) // no retransmissions: TCP has its own
 	}
 	o.began, o.due, o.interval, o.sent, o.proceeding = now, due, e.cfg.T1, 1, false
 	e.pending.put(o)
@@ -170,9 +169,9 @@ func (e *Endpoint) tick(branch uint64, now time.Time) {
 	}
 	if late != nil {
 		e.count.timeouts.Add(1)
-		reason := fmt.Sprintf("%s did not answer within %v", late.hop.uri, e.cfg.TimerF)
+		reason := fmt.Sprintf("%s did not answer within %v", late.hop.uri, late.patience(&e.cfg))
 		if late.hop.heard.Load() < late.began.UnixNano() {
-			e.doubt(late.hop, now, reason)
+			e.doubt(late.hop, late.to, now, reason)
 		}
 		e.unknown(late, reason)
 	}
@@ -186,7 +185,9 @@ func (e *Endpoint) unknown(o *outgoing, detail string) {
 }
 
 func (e *Endpoint) finish(o *outgoing, outcome sms.Outcome) {
-	if outcome.Fate == sms.Accepted {
+	if o.probe {
+		// It is no message.
+	} else if outcome.Fate == sms.Accepted {
 		e.count.accepted.Add(1)
 	} else {
 		e.count.failed.Add(1)
@@ -199,7 +200,7 @@ func (e *Endpoint) finish(o *outgoing, outcome sms.Outcome) {
 // response takes a response to a request of ours (RFC 3261, 17.1.3 and 8.1.3.3).
 func (e *Endpoint) response(m *message) {
 	branch, ours := parseBranch(m.top.branch)
-	if !ours || m.fault != "" || len(m.vias) > 1 || len(m.top.rest) > 0 || string(m.seqMethod) != "MESSAGE" {
+	if !ours || m.fault != "" || len(m.vias) > 1 || len(m.top.rest) > 0 || string(m.seqMethod) != "MESSAGE" && string(m.seqMethod) != "OPTIONS" {
 		e.count.stray.Add(1)
 		return
 	}
@@ -215,7 +216,11 @@ func (e *Endpoint) response(m *message) {
 		return
 	}
 	now := time.Now()
-	e.heardFrom(o.hop, now)
+	e.heardFrom(o.hop, o.to, now)
+	if o.probe {
+		e.finish(o, sms.Outcome{Fate: sms.Accepted}) // whatever it says, it is there
+		return
+	}
 	outcome := outcomeOf(m.status)
 	if m.status == 503 {
 		// RFC 3261, 21.5.4: leave it alone for the time that it asks for, and try another.
@@ -281,7 +286,7 @@ func (e *Endpoint) notThere(branch uint64, reason string) {
 
 // refusedBy goes on after an attempt that found nobody.
 func (e *Endpoint) refusedBy(o *outgoing, reason string) {
-	e.doubt(o.hop, time.Now(), reason)
+	e.doubt(o.hop, o.to, time.Now(), reason)
 	o.fail(sms.Temporary, sms.CauseNotReady, reason)
 	e.try(o)
 }

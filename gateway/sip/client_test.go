@@ -97,14 +97,34 @@ func (f *fakeSocket) reply(request sentAt, code int, fields ...string) {
 type client struct {
 	*Endpoint
 	*fakeSocket
-	outcomes []sms.Outcome
+	outcomes  []sms.Outcome
+	hopEvents []string
+}
+
+func (c *client) Message(*sms.Message, func(int, time.Duration))       {}
+func (c *client) Notification(*Notification, func(int, time.Duration)) {}
+
+func (c *client) NextHopDown(uri, _ string) { c.happened("down " + uri) }
+func (c *client) NextHopUp(uri string)      { c.happened("up " + uri) }
+
+func (c *client) happened(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hopEvents = append(c.hopEvents, what)
 }
 
 func newClient(t *testing.T, hops ...string) *client {
+	return newClientWith(t, Config{OutboundURI: hops, Domain: "example.com"})
+}
+
+func newClientWith(t *testing.T, cfg Config) *client {
 	c := &client{fakeSocket: newFakeSocket()}
-	c.Endpoint = newEndpoint(Config{OutboundURI: hops, Domain: "example.com"}, nil, slog.New(slog.DiscardHandler))
+	c.Endpoint = newEndpoint(cfg, c, slog.New(slog.DiscardHandler))
 	c.addSocket(c.fakeSocket)
 	c.lookup = func(context.Context, string, string) ([]netip.Addr, error) { return nil, errors.New("no such host") }
+	c.lookupSRV = func(context.Context, string, string, string) (string, []*net.SRV, error) {
+		return "", nil, errors.New("no such name")
+	}
 	c.dialTCP = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("unreachable") }
 	c.Start()
 	t.Cleanup(func() {
@@ -266,7 +286,7 @@ func TestResponsesThatAreNotOurs(t *testing.T) {
 func TestRequest(t *testing.T) {
 	id, _ := sms.ParseID("01j0000000000000000000000z")
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("CET", 3600))
-	e := newEndpoint(Config{Domain: "gw.example.com", OutboundURI: []string{"sip:[2001:db8::1]:5070;transport=tcp;user=phone;x=y"}}, nil, slog.New(slog.DiscardHandler))
+	e := newEndpoint(Config{Domain: "gw.example.com", OutboundURI: []string{"sip:[2001:db8::1]:5070;transport=tcp;user=phone;x=y"}}, handlerFunc(nil), slog.New(slog.DiscardHandler))
 	o := &outgoing{
 		m: &sms.Message{ID: id, From: sms.ParseAddress("ACME"), To: sms.ParseAddress("+4915112345678"), Text: "gr\u00fc\u00df\xff",
 			Expires: now.Add(90*time.Second + time.Millisecond)},
@@ -512,7 +532,7 @@ func TestCloseTellsEveryOutcome(t *testing.T) {
 
 // BenchmarkSend is a message to the octets of its request, and the response that ends it.
 func BenchmarkSend(b *testing.B) {
-	e := newEndpoint(Config{OutboundURI: []string{hopA}, Domain: "example.com"}, nil, slog.New(slog.DiscardHandler))
+	e := newEndpoint(Config{OutboundURI: []string{hopA}, Domain: "example.com"}, handlerFunc(nil), slog.New(slog.DiscardHandler))
 	e.addSocket(newFakeSocket())
 	socket := e.sockets[0]
 	ids := sms.NewIDs()

@@ -52,6 +52,9 @@ type Config struct {
 	HandshakeTimeout time.Duration // of TLS and WebSocket. 0: 5 s
 	IdleTimeout      time.Duration // after which a connection without a message is closed. 0: 10 minutes
 
+	// ProbeInterval is how often OPTIONS asks each next hop of OutboundURI whether it is there. 0: never.
+	ProbeInterval time.Duration
+
 	T1     time.Duration // RFC 3261, 17.1.1.1: estimate of the round trip. 0: 500 ms
 	T2     time.Duration // the longest time between retransmissions. 0: 4 s
 	TimerF time.Duration // how long an answer is waited for (RFC 3261, 17.1.2.2). 0: 32 s
@@ -176,7 +179,7 @@ func Check(cfg Config) []sms.Fault {
 		path  string
 		value time.Duration
 	}{
-		{"sip.handshake_timeout", cfg.HandshakeTimeout}, {"sip.idle_timeout", cfg.IdleTimeout}, {"sip.t1", cfg.T1}, {"sip.t2", cfg.T2}, {"sip.timer_f", cfg.TimerF},
+		{"sip.handshake_timeout", cfg.HandshakeTimeout}, {"sip.idle_timeout", cfg.IdleTimeout}, {"sip.probe_interval", cfg.ProbeInterval}, {"sip.t1", cfg.T1}, {"sip.t2", cfg.T2}, {"sip.timer_f", cfg.TimerF},
 	} {
 		if d.value < 0 {
 			fault(d.path, "%v is below 0", d.value)
@@ -260,7 +263,7 @@ func parseHop(s string) (*hop, error) {
 			}
 		}
 	}
-	if h.port == 0 {
+	if h.portGiven = h.port != 0; !h.portGiven {
 		h.port = h.transport.defaultPort()
 	}
 	return h, nil

@@ -73,7 +73,7 @@ func TestNewNamesTheKey(t *testing.T) {
 	}
 	address := free.LocalAddr().String()
 	_ = free.Close()
-	_, err = New(Config{Listen: []string{"udp:" + address, "tcp:" + taken.Addr().String()}}, nil, slog.New(slog.DiscardHandler))
+	_, err = New(Config{Listen: []string{"udp:" + address, "tcp:" + taken.Addr().String()}}, handlerFunc(nil), slog.New(slog.DiscardHandler))
 	if err == nil || !strings.HasPrefix(err.Error(), "sip.listen[1]: ") {
 		t.Errorf("error %v", err)
 	}
@@ -83,7 +83,7 @@ func TestNewNamesTheKey(t *testing.T) {
 	} else {
 		_ = again.Close()
 	}
-	if _, err = New(Config{Listen: []string{"quic:x"}}, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "sip.listen[0]: ") {
+	if _, err = New(Config{Listen: []string{"quic:x"}}, handlerFunc(nil), slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "sip.listen[0]: ") {
 		t.Errorf("error %v", err)
 	}
 }

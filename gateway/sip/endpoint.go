@@ -39,10 +39,11 @@ type Endpoint struct {
 	wheel    *wheel
 	count    counters
 
-	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
-	dialTCP dialer
-	dialMu  sync.Mutex
-	dials   map[dialKey]*dialled
+	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	lookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+	dialTCP   dialer
+	dialMu    sync.Mutex
+	dials     map[dialKey]*dialled
 
 	streamMu sync.Mutex
 	streams  map[*stream]struct{}
@@ -86,8 +87,9 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 	e := &Endpoint{
 		cfg: cfg, handler: h, log: log, domain: cfg.Domain,
 		answered: newAnswered(), pending: newPending(), wheel: newWheel(), nonces: newNonces(),
-		lookup: net.DefaultResolver.LookupNetIP, dialTCP: (&net.Dialer{KeepAlive: tcpKeepAlives}).DialContext,
-		dials: make(map[dialKey]*dialled), streams: make(map[*stream]struct{}),
+		lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV,
+		dialTCP: (&net.Dialer{KeepAlive: tcpKeepAlives}).DialContext,
+		dials:   make(map[dialKey]*dialled), streams: make(map[*stream]struct{}),
 		idle: make(chan struct{}, 1),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -97,6 +99,7 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 			if h.credentials == nil && cfg.OutboundUser != "" {
 				h.credentials = &credentials{user: cfg.OutboundUser, password: password}
 			}
+			h.probed = cfg.ProbeInterval > 0
 			e.hops = append(e.hops, h)
 		}
 	}
@@ -171,6 +174,9 @@ func (e *Endpoint) Start() {
 		e.tasks.Go(l.serve)
 	}
 	e.tasks.Go(func() { e.wheel.run(e.ctx.Done(), e.tick) })
+	if e.cfg.ProbeInterval > 0 && len(e.hops) > 0 {
+		e.tasks.Go(e.probe)
+	}
 }
 
 // start runs a connection.

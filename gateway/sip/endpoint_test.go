@@ -13,6 +13,9 @@ import (
 
 type handlerFunc func(m *sms.Message, answer func(int, time.Duration))
 
+func (handlerFunc) NextHopDown(string, string) {}
+func (handlerFunc) NextHopUp(string)           {}
+
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
 
 func (f handlerFunc) Notification(_ *Notification, answer func(int, time.Duration)) { answer(202, 0) }

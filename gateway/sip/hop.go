@@ -3,9 +3,12 @@ package sip
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +21,8 @@ const (
 	lookupTime   = 5 * time.Second  // for a name server to answer
 	lookupFresh  = 30 * time.Second // an answer is used; then it is used and asked for again
 	lookupFailed = 5 * time.Second  // a name that was not found is not asked for again
-	suspectTime  = 30 * time.Second // a next hop that did not answer comes after the others
+	suspectTime  = 30 * time.Second // an address, or a next hop that is not probed, that did not answer comes after the others
+	maxTargets   = 64               // addresses of one next hop: bits of outgoing.addresses
 	longestAside = time.Hour        // of the Retry-After of a 503
 )
 
@@ -28,17 +32,24 @@ type hop struct {
 	transport transport
 	host      string // a name or an address, without brackets
 	port      int
+	portGiven bool   // by the URI, so that no SRV record is asked for (RFC 3263, 4.2)
 	address   string // host and port as the URI has them
 	params    string // for the Request-URI
 	userPhone bool   // numbers get ;user=phone
 	// credentials are ours with it; nil: we have none.
 	credentials *credentials
 
+	probed  bool        // OPTIONS asks it whether it is there
+	probing atomic.Bool // and has no answer yet
+
 	aside   atomic.Int64 // until then it asked not to be used, in Unix nanoseconds: 503 with Retry-After (RFC 3261, 21.5.4)
 	suspect atomic.Int64 // until then others are tried first
+	down    atomic.Bool  // it did not answer, and has not since
 	heard   atomic.Int64 // when it last answered
 
 	mu       sync.Mutex
+	since    time.Time // when it went down, or came up again
+	reason   string    // why it is down
 	targets  []*target // replaced, never changed
 	again    time.Time // when the name may be asked for again
 	looking  bool
@@ -52,6 +63,8 @@ type target struct {
 	udp    *net.UDPAddr
 	socket *udpSocket         // to send from; nil: no listener fits
 	sentBy [transports]string // in Via
+
+	suspect atomic.Int64 // until then the next hop's other addresses are tried first
 }
 
 // targetsOf gives the addresses of a next hop. wait means that o was queued until its name is known, and is tried then.
@@ -77,17 +90,17 @@ func (e *Endpoint) targetsOf(h *hop, o *outgoing) (targets []*target, wait bool)
 func (e *Endpoint) lookUp(h *hop) {
 	ctx, cancel := context.WithTimeout(e.ctx, lookupTime)
 	defer cancel()
-	var addrs []netip.Addr
-	ip, err := netip.ParseAddr(h.host)
-	literal := err == nil
-	if literal {
-		addrs = []netip.Addr{ip}
-	} else {
-		addrs, err = e.lookup(ctx, "ip", h.host)
-	}
+	addrs, literal, err := e.locate(ctx, h)
+	h.mu.Lock()
+	before := h.targets
+	h.mu.Unlock()
 	var targets []*target
-	for _, a := range addrs {
-		t, terr := e.targetAt(netip.AddrPortFrom(a.Unmap(), uint16(h.port)))
+	for _, a := range addrs[:min(len(addrs), maxTargets)] {
+		if i := slices.IndexFunc(before, func(t *target) bool { return t.addr == a }); i >= 0 {
+			targets = append(targets, before[i]) // how it is doing stays known
+			continue
+		}
+		t, terr := e.targetAt(a)
 		if terr != nil {
 			err = terr
 			continue
@@ -116,6 +129,53 @@ func (e *Endpoint) lookUp(h *hop) {
 	for _, o := range waiting {
 		e.try(o)
 	}
+}
+
+// locate finds the addresses of a next hop, in the order to try them (RFC 3263, 4.2): of a name without a port those that its SRV
+// records name, by their priority and weight; else the name's own. literal says that it is an address, for good.
+func (e *Endpoint) locate(ctx context.Context, h *hop) (addrs []netip.AddrPort, literal bool, err error) {
+	if ip, err := netip.ParseAddr(h.host); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(h.port))}, true, nil
+	}
+	if service := srvServices[h.transport]; !h.portGiven && service[0] != "" {
+		_, records, srvErr := e.lookupSRV(ctx, service[0], service[1], h.host)
+		for _, r := range records {
+			if r.Target == "." || len(addrs) >= maxTargets {
+				continue // RFC 2782: the service is not to be had
+			}
+			ips, ipErr := e.lookup(ctx, "ip", strings.TrimSuffix(r.Target, "."))
+			if ipErr != nil {
+				err = ipErr
+			}
+			for _, ip := range ips {
+				addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), r.Port))
+			}
+		}
+		if srvErr == nil && len(records) > 0 {
+			return addrs, false, err
+		}
+	}
+	ips, err := e.lookup(ctx, "ip", h.host)
+	for _, ip := range ips {
+		addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), uint16(h.port)))
+	}
+	return addrs, false, err
+}
+
+// srvServices are the service and protocol of SRV records (RFC 3263, 4.1). WebSocket has none.
+var srvServices = [transports][2]string{byUDP: {"sip", "udp"}, byTCP: {"sip", "tcp"}, byTLS: {"sips", "tcp"}}
+
+// nextTarget is the next address that o goes to: those that lately did not answer last. Nil: none is left.
+func (o *outgoing) nextTarget(targets []*target, now time.Time) *target {
+	for _, suspects := range [2]bool{false, true} {
+		for i, t := range targets {
+			if o.addresses&(1<<i) == 0 && (now.UnixNano() < t.suspect.Load()) == suspects {
+				o.addresses |= 1 << i
+				return t
+			}
+		}
+	}
+	return nil
 }
 
 // targetAt finds out which socket reaches an address and what our own is from there.
@@ -191,19 +251,50 @@ func (e *Endpoint) pick(o *outgoing, now time.Time) *hop {
 	return nil
 }
 
-// doubt puts a next hop behind the others for a while.
-func (e *Endpoint) doubt(h *hop, now time.Time, reason string) {
-	if h.suspect.Swap(now.Add(suspectTime).UnixNano()) < now.UnixNano() {
+// doubt puts an address of a next hop behind its others for a while. With the last of them the next hop is down: behind the
+// others, until it is heard from if it is probed, else for a while.
+func (e *Endpoint) doubt(h *hop, t *target, now time.Time, reason string) {
+	h.mu.Lock()
+	if t != nil {
+		t.suspect.Store(now.Add(suspectTime).UnixNano())
+	}
+	for _, other := range h.targets {
+		if now.UnixNano() >= other.suspect.Load() {
+			h.mu.Unlock()
+			return
+		}
+	}
+	if h.probed {
+		h.suspect.Store(math.MaxInt64)
+	} else {
+		h.suspect.Store(now.Add(suspectTime).UnixNano())
+	}
+	was := h.down.Swap(true)
+	if !was {
+		h.since, h.reason = now, reason
+	}
+	h.mu.Unlock()
+	if !was {
 		e.log.Warn("a next hop does not answer; others are tried first", "next_hop", h.uri, "error", reason)
+		e.handler.NextHopDown(h.uri, reason)
 	}
 }
 
 // heardFrom takes that back.
-func (e *Endpoint) heardFrom(h *hop, now time.Time) {
+func (e *Endpoint) heardFrom(h *hop, t *target, now time.Time) {
 	h.heard.Store(now.UnixNano())
-	if h.suspect.Load() > 0 && h.suspect.Swap(0) > 0 {
-		e.log.Info("a next hop answers again", "next_hop", h.uri)
+	if t.suspect.Load() != 0 {
+		t.suspect.Store(0)
 	}
+	if !h.down.Load() || !h.down.CompareAndSwap(true, false) {
+		return
+	}
+	h.suspect.Store(0)
+	h.mu.Lock()
+	h.since, h.reason = now, ""
+	h.mu.Unlock()
+	e.log.Info("a next hop answers again", "next_hop", h.uri)
+	e.handler.NextHopUp(h.uri)
 }
 
 // setAside obeys the Retry-After of a 503.

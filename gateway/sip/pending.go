@@ -29,7 +29,8 @@ type outgoing struct {
 	only       *hop   // the one next hop that it may take; nil: those of sip.outbound_uri
 	tried      uint64 // the next hops that had their turn, one bit each
 	hop        *hop
-	next       int // of the hop's targets
+	addresses  uint64 // of the hop that had their turn, one bit each
+	probe      bool   // it is an OPTIONS that asks whether the next hop is there
 	to         *target
 	tcpRefused bool        // it is too large for UDP, and this target has no TCP (RFC 3261, 18.1.1)
 	redialled  bool        // the connection was gone as it was used
@@ -46,6 +47,14 @@ type outgoing struct {
 	interval   time.Duration
 	sent       int
 	proceeding bool
+}
+
+// patience is how long an answer is waited for (RFC 3261, 17.1.2.2).
+func (o *outgoing) patience(cfg *Config) time.Duration {
+	if o.probe {
+		return min(cfg.TimerF, probeTime)
+	}
+	return cfg.TimerF
 }
 
 // pending is the table of client transactions, by the number in their branch.
@@ -119,7 +128,7 @@ func (t *pending) clock(branch uint64, now time.Time, cfg *Config, w *wheel) (re
 	if o == nil {
 		return nil, nil, nil
 	}
-	end := o.began.Add(cfg.TimerF)
+	end := o.began.Add(o.patience(cfg))
 	if !now.Before(end) {
 		delete(s.m, branch)
 		return nil, nil, o

@@ -12,6 +12,9 @@ import (
 // from another protocol without being escaped.
 func (e *Endpoint) appendRequest(b []byte, o *outgoing, by transport, now time.Time) []byte {
 	m, h := o.m, o.hop
+	if o.probe {
+		return e.appendProbe(b, o, by)
+	}
 	b = append(b, "MESSAGE "...)
 	uri := len(b)
 	b = appendTo(b, o)

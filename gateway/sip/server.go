@@ -25,6 +25,9 @@ type Handler interface {
 	Message(m *sms.Message, answer func(code int, retryAfter time.Duration))
 	// Notification is one that came in for a message that we sent. The same holds for answer.
 	Notification(n *Notification, answer func(code int, retryAfter time.Duration))
+	// NextHopDown and NextHopUp say that a next hop stopped to answer, and that it does again. They must not block.
+	NextHopDown(uri, reason string)
+	NextHopUp(uri string)
 }
 
 // inbox is what one reader reuses from message to message.

@@ -73,6 +73,9 @@ func (b *bench) Notification(n *Notification, answer func(int, time.Duration)) {
 	answer(202, 0)
 }
 
+func (b *bench) NextHopDown(string, string) {}
+func (b *bench) NextHopUp(string)           {}
+
 func (b *bench) hear(request string) { b.received(&b.in, []byte(request), b.from) }
 
 // message is a good MESSAGE, changed by pairs of what to replace and by what.

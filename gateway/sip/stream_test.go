@@ -132,7 +132,7 @@ func TestConnectionTimes(t *testing.T) {
 	t.Run("idle", func(t *testing.T) { ends(t, time.Minute, "") })
 	t.Run("in use by us", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			e := newEndpoint(Config{IdleTimeout: time.Minute}, nil, slog.New(slog.DiscardHandler))
+			e := newEndpoint(Config{IdleTimeout: time.Minute}, handlerFunc(nil), slog.New(slog.DiscardHandler))
 			ours, theirs := net.Pipe()
 			gone := make(chan struct{})
 			s := newStream(e, ours, func() { close(gone) })
@@ -154,7 +154,7 @@ func TestConnectionTimes(t *testing.T) {
 
 // TestPeerThatDoesNotRead: its answers are bounded.
 func TestPeerThatDoesNotRead(t *testing.T) {
-	e := newEndpoint(Config{}, nil, slog.New(slog.DiscardHandler))
+	e := newEndpoint(Config{}, handlerFunc(nil), slog.New(slog.DiscardHandler))
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	gone := false

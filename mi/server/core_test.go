@@ -12,6 +12,7 @@ import (
 
 	"sipsmpp/events"
 	"sipsmpp/gateway"
+	"sipsmpp/gateway/sip"
 	"sipsmpp/gateway/smpp"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
@@ -202,6 +203,14 @@ func (c *fakeCore) ParseTLVs(connection string, values map[string]string) ([]sms
 	}
 	return tlvs, nil
 }
+
+func (c *fakeCore) SIPAddrs() []string { return []string{"udp:127.0.0.1:5060"} }
+
+func (c *fakeCore) SIPNextHops() []sip.NextHop {
+	return []sip.NextHop{{URI: "sip:a", State: "down", Reason: "nobody listens there", Addresses: []string{"192.0.2.1:5060"}}}
+}
+
+func (c *fakeCore) SIPStats() sip.Stats { return sip.Stats{InFlight: 3} }
 
 func (c *fakeCore) SIPUsers(context.Context) ([]sms.SIPUser, error) {
 	return []sms.SIPUser{{Name: "al", Realm: "example.com", HA1: "hidden", Numbers: []string{"100"}, Enabled: true}}, nil

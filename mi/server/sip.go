@@ -5,12 +5,16 @@ import (
 	"errors"
 
 	"sipsmpp/gateway"
+	"sipsmpp/gateway/sip"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/mi"
 )
 
 // SIPCore is what the methods of the SIP side need of *gateway.Gateway.
 type SIPCore interface {
+	SIPAddrs() []string
+	SIPNextHops() []sip.NextHop
+	SIPStats() sip.Stats
 	SIPUsers(ctx context.Context) ([]sms.SIPUser, error)
 	AddSIPUser(ctx context.Context, name string, c gateway.SIPUserChange) error
 	SetSIPUser(ctx context.Context, name string, c gateway.SIPUserChange) error
@@ -20,11 +24,27 @@ type SIPCore interface {
 
 // registerSIP serves the methods of the SIP side.
 func (s *Server) registerSIP(d *dispatcher) {
+	serve(d, mi.SIPList, s.sipList)
 	serveSlow(d, mi.SIPUserAdd, s.sipUserAdd)
 	serveSlow(d, mi.SIPUserSet, s.sipUserSet)
 	serveSlow(d, mi.SIPUserDelete, s.sipUserDelete)
 	serveSlow(d, mi.SIPUserList, s.sipUserList)
 	serveSlow(d, mi.SIPUserReload, s.sipUserReload)
+}
+
+func (s *Server) sipList(context.Context, mi.None) (mi.SIPListResult, error) {
+	stats := s.core.SIPStats()
+	r := mi.SIPListResult{
+		Listeners: s.core.SIPAddrs(), NextHops: []mi.NextHop{},
+		Connections: stats.Connections, InProgress: stats.InProgress, InFlight: stats.InFlight,
+	}
+	for _, h := range s.core.SIPNextHops() {
+		r.NextHops = append(r.NextHops, mi.NextHop{
+			URI: h.URI, State: h.State, Reason: h.Reason, Since: mi.Time(h.Since), Aside: mi.Time(h.Aside), Heard: mi.Time(h.Heard),
+			Addresses: h.Addresses,
+		})
+	}
+	return r, nil
 }
 
 func (s *Server) sipUserAdd(ctx context.Context, p mi.SIPUserAddParams) (string, error) {

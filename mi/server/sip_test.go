@@ -9,6 +9,8 @@ func TestSIPUsers(t *testing.T) {
 	core := newFakeCore()
 	s := start(t, core, Options{})
 	for _, c := range []struct{ method, params, want string }{
+		{"sip_list", "[]", `{"listeners":["udp:127.0.0.1:5060"],"next_hops":[{"uri":"sip:a","state":"down","reason":"nobody listens there",` +
+			`"addresses":["192.0.2.1:5060"]}],"connections":0,"in_progress":0,"in_flight":3}`},
 		{"sip_user_list", "[]", `{"users":[{"username":"al","realm":"example.com","numbers":["100"],"enabled":true}]}`},
 		{"sip_user_add", `{"username":"bo","password":"p","numbers":"100","enabled":"0"}`, `"OK"`},
 		{"sip_user_add", `{"username":"al","password":"p"}`, `"code":409`},

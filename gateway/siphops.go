@@ -1,0 +1,19 @@
+package gateway
+
+import (
+	"sipsmpp/events"
+	"sipsmpp/gateway/sip"
+)
+
+// NextHopDown and NextHopUp tell the world.
+func (h fromSIP) NextHopDown(uri, reason string) {
+	h.g.hub.Publish(events.SIPPeerDown{Peer: uri, Reason: reason})
+}
+
+func (h fromSIP) NextHopUp(uri string) { h.g.hub.Publish(events.SIPPeerUp{Peer: uri}) }
+
+// SIPNextHops lists the next hops of messages to SIP: those of sip.outbound_uri, then those that routes named.
+func (g *Gateway) SIPNextHops() []sip.NextHop { return g.sip.NextHops() }
+
+// SIPStats counts what crossed the SIP side since the start.
+func (g *Gateway) SIPStats() sip.Stats { return g.sip.Stats() }
