@@ -46,7 +46,7 @@ func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 	if err != nil {
 		return err
 	}
-	log.Info("started", "version", version, "node", d.gateway.Node(), "sip", d.gateway.SIPAddrs(), "mi", d.miAddr.String())
+	log.Info("started", "version", version, "node", d.gateway.Node(), "sip", d.gateway.SIPAddrs(), "smpp", d.gateway.SMPPAddrs(), "mi", d.miAddr.String())
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)

@@ -29,7 +29,8 @@ var standardSet = []benchRun{
 	{name: "SIP to SMPP", direction: "mt", compare: true},
 	{name: "SMPP to SIP", direction: "mo", compare: true},
 	{name: "both at once", direction: "both", compare: true},
-	{name: "SMPP to SMPP", direction: "relay", compare: true},
+	{name: "SMPP to SMPP, an account to a connection", direction: "esme", compare: true},
+	{name: "SMPP to SMPP, a connection to another", direction: "relay", compare: true},
 	{name: "SIP to SMPP, 5,000/s", direction: "mt", compare: true, rate: 5000},
 	{name: "SIP to SMPP, half its highest rate", direction: "mt", share: 0.5},
 	{name: "SIP to SMPP, 90 % of it", direction: "mt", share: 0.9},
@@ -72,7 +73,7 @@ of --duration; the machine should do nothing else meanwhile. It fails when a mes
 			if f.duration <= 0 {
 				return errors.New("--duration must be above 0")
 			}
-			b := bench(c.Context(), f, &printer{w: c.ErrOrStderr()})
+			b := bench(c.Context(), f, standardSet, &printer{w: c.ErrOrStderr()})
 			if err := show(c.OutOrStdout(), asJSON, b); err != nil {
 				return failed(err)
 			}
@@ -91,15 +92,16 @@ of --duration; the machine should do nothing else meanwhile. It fails when a mes
 // defaults are what load has where nobody says otherwise, on free ports.
 func (f *loadFlags) defaults() {
 	f.smscListen, f.peerListen, f.sink, f.sinkStatus = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", 202
+	f.systemID, f.password = loadAccount, loadAccount
 	f.bindWait, f.timeout, f.drain = 30*time.Second, 10*time.Second, 3*time.Second
 	f.from, f.to, f.length = "+4915112345678", "+4915187654321", 80
 }
 
-func bench(ctx context.Context, f loadFlags, out *printer) benchResult {
+func bench(ctx context.Context, f loadFlags, set []benchRun, out *printer) benchResult {
 	f.defaults()
 	b := benchResult{Machine: machine(), Seconds: f.duration.Seconds()}
 	highest := make(map[string]float64)
-	for _, run := range standardSet {
+	for _, run := range set {
 		if ctx.Err() != nil {
 			break
 		}

@@ -22,6 +22,7 @@ const floorReady = "ready "
 type floorFlags struct {
 	smsc, peer, sink string
 	receipts         bool
+	account          bool
 }
 
 // floorCommand is what `load --floor` starts. It is of no use by itself.
@@ -41,6 +42,7 @@ func floorCommand(stdin io.Reader) *cobra.Command {
 	fl.StringVar(&f.peer, "peer", "", "host:port of the SMSC whose deliver_sm go to the first")
 	fl.StringVar(&f.sink, "sip-sink", "", "host:port that gets the MESSAGE requests")
 	fl.BoolVar(&f.receipts, "receipts", false, "ask for receipts")
+	fl.BoolVar(&f.account, "account", false, "listen for an ESME whose submit_sm go to the SMSC")
 	return c
 }
 
@@ -53,7 +55,7 @@ type floor struct {
 	local string
 	sink  *net.UDPAddr
 	smsc  *floorLink
-	peer  *floorLink // nil without relay
+	peer  *floorLink // where submit_sm come from that came by SMPP; nil without, and until the ESME is there
 	tag   string     // of our branches
 
 	sequence atomic.Uint32
@@ -96,6 +98,15 @@ func runFloor(ctx context.Context, f floorFlags, stdin io.Reader, stdout io.Writ
 		}
 		defer fl.peer.conn.Close()
 	}
+	var esmes net.Listener
+	esmeAddr := ""
+	if f.account {
+		if esmes, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+		defer esmes.Close()
+		esmeAddr = esmes.Addr().String()
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var running sync.WaitGroup
@@ -105,27 +116,31 @@ func runFloor(ctx context.Context, f floorFlags, stdin io.Reader, stdout io.Writ
 	serve(func() {
 		fl.smsc.read(func(p []byte) { fl.fromSMSC(p, answers) }, func() error { return fl.flush(answers) })
 	})
-	if fl.peer != nil {
-		var out []byte
+	switch {
+	case fl.peer != nil:
+		serve(fl.readPeer)
+	case f.account:
 		serve(func() {
-			fl.peer.read(func(p []byte) { out = fl.fromPeer(out, p) }, func() (err error) {
-				if len(out) > 0 {
-					_, err = fl.smsc.conn.Write(out)
-					out = out[:0]
-				}
-				return err
-			})
+			conn, err := esmes.Accept()
+			if err != nil {
+				return
+			}
+			context.AfterFunc(ctx, func() { conn.Close() })
+			fl.peer = &floorLink{conn: conn}
+			fl.readPeer()
 		})
 	}
 	go func() { // not waited for: a read of standard input ends with the process
 		_, _ = io.Copy(io.Discard, stdin)
 		cancel()
 	}()
-	fmt.Fprintf(stdout, "%s%s\n", floorReady, fl.local)
+	fmt.Fprintf(stdout, "%s%s %s\n", floorReady, fl.local, esmeAddr)
 	<-ctx.Done()
 	conn.Close()
 	fl.smsc.conn.Close()
-	if fl.peer != nil {
+	if f.account {
+		esmes.Close()
+	} else if fl.peer != nil {
 		fl.peer.conn.Close()
 	}
 	running.Wait()
@@ -188,7 +203,7 @@ type floorAnswers struct {
 	slots    []*floorSlot // whose octets they are, where they are answers; else nil
 	n        int
 	pdus     []byte // deliver_sm_resp to the same SMSC
-	relayed  []byte // deliver_sm_resp to the peer
+	relayed  []byte // responses to the peer
 }
 
 func (f *floor) newAnswers() *floorAnswers {
@@ -211,7 +226,13 @@ func (f *floor) fromSMSC(p []byte, a *floorAnswers) {
 			return
 		}
 		if s.source == nil {
-			a.relayed = appendFloorResponse(a.relayed, floorDeliverSM, status, s.number)
+			if f.account { // the ESME's answer is the SMSC's, with its id
+				start := len(a.relayed)
+				a.relayed = append(a.relayed, p...)
+				binary.BigEndian.PutUint32(a.relayed[start+12:], s.number)
+			} else {
+				a.relayed = appendFloorResponse(a.relayed, floorDeliverSM, status, s.number)
+			}
 			s.taken.Store(false)
 			return
 		}
@@ -264,12 +285,28 @@ func (f *floor) flush(a *floorAnswers) error {
 	return err
 }
 
-// fromPeer appends the submit_sm that a deliver_sm becomes: its body is the same.
+// readPeer takes what comes from where messages come by SMPP.
+func (f *floor) readPeer() {
+	var out []byte
+	f.peer.read(func(p []byte) { out = f.fromPeer(out, p) }, func() (err error) {
+		if len(out) > 0 {
+			_, err = f.smsc.conn.Write(out)
+			out = out[:0]
+		}
+		return err
+	})
+}
+
+// fromPeer appends the submit_sm that a deliver_sm or submit_sm of the peer becomes: the body is the same.
 func (f *floor) fromPeer(out, p []byte) []byte {
-	switch binary.BigEndian.Uint32(p[4:]) {
-	case floorDeliverSM:
-	case floorEnquireLink:
-		_, _ = f.peer.conn.Write(appendFloorHeader(nil, floorEnquireLink|floorResp, 0, binary.BigEndian.Uint32(p[12:]))) // the reader sees the end
+	switch command := binary.BigEndian.Uint32(p[4:]); command {
+	case floorDeliverSM, floorSubmitSM:
+	case floorEnquireLink, floorBind:
+		answer := appendFloorResponse(nil, command, 0, binary.BigEndian.Uint32(p[12:]))
+		if command == floorEnquireLink {
+			answer = appendFloorHeader(nil, command|floorResp, 0, binary.BigEndian.Uint32(p[12:]))
+		}
+		_, _ = f.peer.conn.Write(answer) // the reader sees the end
 		return out
 	default:
 		return out

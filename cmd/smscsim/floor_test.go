@@ -32,6 +32,7 @@ func TestFloor(t *testing.T) {
 		"mt":       {[]string{"--direction", "mt"}, []string{"mt"}, 0},
 		"mo":       {[]string{"--direction", "mo", "--window", "300"}, []string{"mo"}, 0},
 		"both":     {[]string{"--direction", "both"}, []string{"mt", "mo"}, 0},
+		"esme":     {[]string{"--direction", "esme"}, []string{"esme"}, 0},
 		"relay":    {[]string{"--direction", "relay"}, []string{"relay"}, 0},
 		"receipts": {[]string{"--direction", "both", "--receipts"}, []string{"mt", "mo"}, 300},
 		"paced":    {[]string{"--direction", "mt", "--rate", "3000"}, []string{"mt"}, 0},

@@ -15,6 +15,7 @@ import (
 const (
 	floorSubmitSM    uint32 = 0x00000004
 	floorDeliverSM   uint32 = 0x00000005
+	floorBind        uint32 = 0x00000009 // bind_transceiver
 	floorEnquireLink uint32 = 0x00000015
 	floorResp        uint32 = 0x80000000
 
@@ -95,7 +96,8 @@ func appendFloorHeader(b []byte, command, status, sequence uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, sequence)
 }
 
-// appendFloorResponse appends a deliver_sm_resp: its message_id is empty (SMPP 3.4, 4.6.2).
+// appendFloorResponse appends a deliver_sm_resp, whose message_id is empty (SMPP 3.4, 4.6.2), or a bind_transceiver_resp, whose
+// system_id is.
 func appendFloorResponse(b []byte, command, status, sequence uint32) []byte {
 	start := len(b)
 	b = append(appendFloorHeader(b, command|floorResp, status, sequence), 0)

@@ -22,6 +22,9 @@ type loadFlags struct {
 	receipts   bool
 	sip        string
 	mi         string
+	smpp       string
+	systemID   string
+	password   string
 	smscListen string
 	peerListen string
 	sink       string
@@ -46,8 +49,11 @@ type loadFlags struct {
 
 // directions are the flows of each --direction.
 var directions = map[string][]string{
-	"mt": {"mt"}, "mo": {"mo"}, "both": {"mt", "mo"}, "relay": {"relay"}, "mi": {"mi"},
+	"mt": {"mt"}, "mo": {"mo"}, "both": {"mt", "mo"}, "esme": {"esme"}, "relay": {"relay"}, "mi": {"mi"},
 }
+
+// loadAccount is the account of runs whose gateway was started for them, and its password.
+const loadAccount = "load"
 
 // windowOf is the most unanswered messages of a flow.
 func (f *loadFlags) windowOf(direction string) int {
@@ -62,8 +68,11 @@ func (f *loadFlags) windowOf(direction string) int {
 	return 200
 }
 
+// peerWindow is the window of the gateway's connections and accounts: wider than the load's own, which is to count.
+func (f *loadFlags) peerWindow() int { return max(2*f.windowOf(directions[f.direction][0]), 1000) }
+
 // outside are the flags that say where a gateway is that runs already.
-var outside = []string{"sip", "mi", "smsc-listen", "peer-listen", "sip-sink", "pid"}
+var outside = []string{"sip", "mi", "smpp", "system-id", "password", "smsc-listen", "peer-listen", "sip-sink", "pid"}
 
 func loadCommand() *cobra.Command {
 	var f loadFlags
@@ -75,7 +84,8 @@ func loadCommand() *cobra.Command {
     mt      MESSAGE requests by UDP, counted by an SMSC
     mo      deliver_sm from an SMSC, counted by a SIP sink
     both    the two at once
-    relay   deliver_sm from one SMSC, counted by another: SMPP to SMPP
+    esme    submit_sm from an ESME that has an account, counted by an SMSC: SMPP to SMPP
+    relay   deliver_sm from one SMSC, counted by another: SMPP to SMPP, too
     mi      message_send by HTTP, counted by an SMSC
 
 With --gateway ./sipsmppd it starts that gateway in a temporary directory, with a configuration and tables made for the run. With
@@ -100,13 +110,14 @@ fails on a message that was accepted and lost, on one that came out twice or was
 					}
 				}
 				f.smscListen, f.peerListen, f.sink = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+				f.systemID, f.password = loadAccount, loadAccount
 			}
 			return runLoad(c.Context(), f, c.OutOrStdout())
 		},
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.direction, "direction", "mt", "mt, mo, both, relay or mi")
+	fl.StringVar(&f.direction, "direction", "mt", "mt, mo, both, esme, relay or mi")
 	fl.StringVar(&f.gateway, "gateway", "", "path of sipsmppd: start it for the run")
 	fl.BoolVar(&f.floor, "floor", false, "start the floor in the gateway's place")
 	fl.BoolVar(&f.compare, "compare", false, "run the gateway, then the floor, and print the ratio")
@@ -114,6 +125,9 @@ fails on a message that was accepted and lost, on one that came out twice or was
 	fl.BoolVar(&f.receipts, "receipts", false, "receipts for all messages to the SMSC, and reports of them awaited")
 	fl.StringVar(&f.sip, "sip", "127.0.0.1:5060", "host:port of the gateway's SIP side, UDP")
 	fl.StringVar(&f.mi, "mi", "127.0.0.1:8888", "host:port of the gateway's MI")
+	fl.StringVar(&f.smpp, "smpp", "127.0.0.1:2775", "esme: host:port that accounts bind to")
+	fl.StringVar(&f.systemID, "system-id", loadAccount, "esme: the account")
+	fl.StringVar(&f.password, "password", "", "esme: its password")
 	fl.StringVar(&f.smscListen, "smsc-listen", "127.0.0.1:2776", "host:port that the gateway binds to")
 	fl.StringVar(&f.peerListen, "peer-listen", "127.0.0.1:2777", "relay: host:port that the gateway binds to where messages come from")
 	fl.StringVar(&f.sink, "sip-sink", "127.0.0.1:5070", "host:port that takes the gateway's MESSAGE requests, UDP")
@@ -139,7 +153,7 @@ fails on a message that was accepted and lost, on one that came out twice or was
 func (f *loadFlags) check() error {
 	switch {
 	case directions[f.direction] == nil:
-		return fmt.Errorf("--direction %q: want mt, mo, both, relay or mi", f.direction)
+		return fmt.Errorf("--direction %q: want mt, mo, both, esme, relay or mi", f.direction)
 	case f.compare && (f.gateway == "" || f.floor):
 		return errors.New("--compare runs the gateway and the floor: give --gateway, the path of sipsmppd, and no --floor")
 	case !f.compare && f.gateway != "" && f.floor:

@@ -71,7 +71,7 @@ func (l *flow) result(began, ended time.Duration, awaited bool) flowResult {
 	defer l.mu.Unlock()
 	for status, n := range l.statuses {
 		name := fmt.Sprint(int32(status)) // errors of JSON-RPC are negative
-		if l.direction == "mo" || l.direction == "relay" {
+		if l.direction == "mo" || l.direction == "esme" || l.direction == "relay" {
 			name = fmt.Sprintf("%#02x", status)
 		}
 		r.Statuses[name] = n

@@ -53,7 +53,7 @@ func measure(ctx context.Context, f loadFlags, out *printer) (result, error) {
 			return result{}, err
 		}
 		defer s.stop()
-		r.pid, r.sip, r.mi = s.cmd.Process.Pid, s.sip, s.mi
+		r.pid, r.sip, r.mi, r.smpp = s.cmd.Process.Pid, s.sip, s.mi, s.smpp
 	}
 	for _, s := range r.sources {
 		if err := s.connect(ctx); err != nil {
@@ -117,6 +117,8 @@ func (r *rig) source(l *flow) source {
 		return &relay{flow: l, smsc: r.peer}
 	case "mi":
 		return &viaMI{flow: l}
+	case "esme":
+		return &viaAccount{flow: l}
 	}
 	return &mt{flow: l}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,7 @@ type subject struct {
 	dir   string    // temporary; empty where there is none
 	sip   string    // host:port of its SIP side
 	mi    string    // host:port of its MI
+	smpp  string    // host:port that accounts bind to
 
 	reading sync.WaitGroup
 	mu      sync.Mutex
@@ -60,6 +62,9 @@ func (r *rig) startFloor(ctx context.Context, e ends) (*subject, error) {
 	if r.receipts {
 		args = append(args, "--receipts")
 	}
+	if r.has("esme") {
+		args = append(args, "--account")
+	}
 	s := &subject{cmd: exec.Command(self, args...)}
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -70,8 +75,8 @@ func (r *rig) startFloor(ctx context.Context, e ends) (*subject, error) {
 	}
 	s.cmd.Stderr = s.cmd.Stdout
 	if err := s.start(ctx, out, func(line []byte) bool {
-		sip, found := bytes.CutPrefix(line, []byte(floorReady))
-		s.sip = string(sip)
+		addresses, found := bytes.CutPrefix(line, []byte(floorReady))
+		s.sip, s.smpp, _ = strings.Cut(string(addresses), " ")
 		return found
 	}); err != nil {
 		return nil, fmt.Errorf("the floor: %w", err)
@@ -99,6 +104,11 @@ func (r *rig) startGateway(ctx context.Context, e ends) (*subject, error) {
 	if err == nil {
 		err = s.start(ctx, log, s.gatewayReady)
 	}
+	if err == nil && r.has("esme") {
+		if err = addAccount(ctx, s.mi, r.peerWindow()); err != nil {
+			s.stop()
+		}
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", r.gateway, err), os.RemoveAll(dir))
 	}
@@ -108,14 +118,17 @@ func (r *rig) startGateway(ctx context.Context, e ends) (*subject, error) {
 // gatewayReady finds the addresses in the gateway's word that it started.
 func (s *subject) gatewayReady(line []byte) bool {
 	var started struct {
-		Msg string
-		SIP []string
-		MI  string
+		Msg       string
+		SIP, SMPP []string
+		MI        string
 	}
 	if json.Unmarshal(line, &started) != nil || started.Msg != "started" || len(started.SIP) == 0 {
 		return false
 	}
 	s.sip, s.mi = strings.TrimPrefix(started.SIP[0], "udp:"), started.MI
+	if len(started.SMPP) > 0 {
+		s.smpp = started.SMPP[0]
+	}
 	return true
 }
 
@@ -154,7 +167,6 @@ func (r *rig) configure(ctx context.Context, dir string, e ends) error {
 }
 
 func (r *rig) fillTables(ctx context.Context, db *store.DB, e ends) error {
-	window := max(2*r.windowOf(directions[r.direction][0]), 1000) // the load has its own
 	for name, addr := range map[string]string{"smsc": e.smsc, "peer": e.peer} {
 		if addr == "" {
 			continue
@@ -168,7 +180,7 @@ func (r *rig) fillTables(ctx context.Context, db *store.DB, e ends) error {
 			return err
 		}
 		c := store.NewConnection(name, host, port)
-		c.SystemID, c.Password, c.Window = "load", "load", window
+		c.SystemID, c.Password, c.Window = loadAccount, loadAccount, r.peerWindow()
 		if r.receipts && name == "smsc" {
 			c.Receipt = sms.ReceiptFinal
 		}
@@ -181,6 +193,21 @@ func (r *rig) fillTables(ctx context.Context, db *store.DB, e ends) error {
 	}
 	_, err := db.PutRoute(ctx, route.Rule{Name: "relay", Enabled: true, Ingress: "smpp:peer", Targets: "smpp:smsc"})
 	return err
+}
+
+// addAccount makes the account of the load.
+func addAccount(ctx context.Context, mi string, window int) error {
+	body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"account_add","params":{"system_id":%q,"password":%q,"window":%d}}`,
+		loadAccount, loadAccount, window)
+	code, err := callMI(ctx, http.DefaultClient, mi, body)
+	http.DefaultClient.CloseIdleConnections()
+	if err == nil && code != 0 {
+		err = fmt.Errorf("its MI answers error %d", code)
+	}
+	if err != nil {
+		return fmt.Errorf("account_add: %w", err)
+	}
+	return nil
 }
 
 // start starts the process, and reads its lines until ready is content with one.

@@ -65,7 +65,17 @@ func (m *viaMI) call(n int) (code int, err error) {
 	body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"message_send","params":{"from":%q,"to":%q,"text":%q}}`,
 		n, m.from, m.to, markText(m.name, n, m.length))
 	// Without the context of the run: what was begun is to end, or it would count as unanswered.
-	resp, err := m.client.Post("http://"+m.mi+"/mi", "application/json", bytes.NewReader(body))
+	return callMI(context.Background(), m.client, m.mi, body)
+}
+
+// callMI makes one call: 0, or the code of the error that the gateway answered with.
+func callMI(ctx context.Context, client *http.Client, mi string, body []byte) (code int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+mi+"/mi", bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
