@@ -114,8 +114,8 @@ func (p *passage) accepted(o sms.Outcome) {
 	switch {
 	case !p.reported(o.Egress):
 		p.done(o)
-	case o.Egress.Kind == sms.LegSIP:
-		p.expectFromSIP(o)
+	case o.Egress.Kind == sms.LegSIP, o.Egress.Kind == sms.LegAccount:
+		p.expectHere(o)
 	case o.Receipt == sms.ReceiptNone:
 		p.g.reports.sent(o.Egress)
 		p.done(o)

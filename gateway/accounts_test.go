@@ -205,6 +205,32 @@ func TestReceiptOfSIP(t *testing.T) {
 	r.receiptFor(e, ids, "DELIVRD", 2)
 }
 
+// What one account submits can go to another, and its receipt comes back.
+func TestAccountToAccount(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r.account(nil)
+	r.account(func(c *gateway.AccountChange) { c.SystemID = "other" })
+	r.sql("INSERT INTO route (ingress, targets) VALUES ('account:shop', 'account:other')")
+	if _, err := r.gw.ReloadRoutes(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	shop := r.esme(nil)
+	answers, err := shop.Submit(r.ctx, gatewaytest.Outgoing{From: "100", To: "200", Text: "x"})
+	if err != nil || answers[0].Status != 0x64 {
+		t.Errorf("while nobody is bound: %+v, %v", answers, err)
+	}
+	other := r.esme(func(c *gatewaytest.ESMEConfig) { c.SystemID, c.Mode = "other", "receiver" })
+	ids := r.submit(shop, gatewaytest.Outgoing{Text: "from shop to other", RegisteredDelivery: 1})
+	in, err := other.Next(r.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Text() != "from shop to other" || in.From != "100" || in.To != "4915112345678" || in.ESMClass != 0 || in.RegisteredDelivery != 0 {
+		t.Errorf("%+v", in)
+	}
+	r.receiptFor(shop, ids, "DELIVRD", 2)
+}
+
 func TestBindsThatAreRefused(t *testing.T) {
 	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
 	one, modes, ips, no := 1, "transmitter", "192.0.2.0/24", false

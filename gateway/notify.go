@@ -25,21 +25,32 @@ func (h fromSIP) Notification(n *sip.Notification, answer func(code int, retryAf
 }
 
 // reported says that a report can come by a leg for what is sent there: from an SMSC always, since a connection may ask for
-// receipts by itself; from SIP where somebody wants one.
+// receipts by itself; from SIP and from an account where somebody wants one.
 func (p *passage) reported(leg sms.Leg) bool {
-	return leg.Kind == sms.LegConnection || leg.Kind == sms.LegSIP && p.out.Receipt != sms.ReceiptNone
+	switch leg.Kind {
+	case sms.LegConnection:
+		return true
+	case sms.LegSIP, sms.LegAccount:
+		return p.out.Receipt != sms.ReceiptNone
+	}
+	return false
 }
 
-// expectFromSIP records a message that SIP took and whose report is wanted. A 200 is from the recipient's own device, so that
-// nothing more need be waited for; a 202 is from somebody who will see, and may tell by a notification (RFC 3428, 7).
-func (p *passage) expectFromSIP(o sms.Outcome) {
-	id := p.m.ID.String()
-	o.Egress, o.Receipt, o.SMSCIDs = sms.SIP, p.out.Receipt, []string{id}
+// expectHere records a message whose report is wanted and that SIP or an account took: the one sends no receipts, and the other is
+// the end of the way. A 200 is from the recipient's own device, so that nothing more need be waited for; a 202 is from somebody who
+// will see, and may tell by a notification (RFC 3428, 7). An account that answered deliver_sm has the message.
+func (p *passage) expectHere(o sms.Outcome) {
+	leg, id, state := o.Egress, p.m.ID.String(), sms.StateDelivered
+	if leg.Kind == sms.LegSIP {
+		leg = sms.SIP // by which its notification will come
+		if o.Status != 200 {
+			state = sms.StateAccepted
+		}
+	}
+	o.Egress, o.Receipt, o.SMSCIDs = leg, p.out.Receipt, []string{id}
 	r := p.g.reports
 	r.expect(p.record(o), func() { p.done(o) })
-	if o.Status == 200 {
-		r.receipt(sms.SIP, sms.Receipt{SMSCID: id, State: sms.StateDelivered, DoneTime: time.Now()}, func(wire.Status) {})
-	}
+	r.receipt(leg, sms.Receipt{SMSCID: id, State: state, DoneTime: time.Now()}, func(wire.Status) {})
 }
 
 // tellSender sends the report of a message to its sender on SIP, if that wants it.

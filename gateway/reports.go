@@ -315,7 +315,7 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 	if len(m.wanted) > 0 {
 		keep = func(now store.MessageReport) []store.AccountReceipt {
 			if owed = nil; news(now) {
-				owed = r.relay.owe(m, now)
+				owed = r.relay.owe(m, leg, now)
 			}
 			return owed
 		}
