@@ -42,8 +42,8 @@ type options struct {
 // numbering is how numbers are dialled in a country: the country's code, and the prefixes that a national and an international
 // number have. In JSON the country's code alone stands for the prefixes 0 and 00.
 //
-// A library that knows the plan of every country (LIBRARIES: nyaruka/phonenumbers) takes 50 microseconds for a number and seven
-// megabytes; whoever needs its detail routes by pattern, or by an application.
+// The libraries that know the plan of every country (nyaruka/phonenumbers) take 50 microseconds for a number and seven megabytes;
+// whoever needs that detail rewrites by pattern, or lets an application decide.
 type numbering struct {
 	Country       string `json:"country"`
 	National      string `json:"national"`

@@ -79,7 +79,7 @@ func (t Target) Recipient(m *sms.Message) sms.Address {
 func (t Target) Outcome() sms.Outcome {
 	o := sms.Outcome{
 		Fate: sms.Refused, Severity: sms.Permanent, Cause: sms.CauseRefused, Protocol: t.Protocol, Status: t.Status,
-		Detail: "a rule rejects it",
+		Detail: "the route rejects it",
 	}
 	if t.Protocol == sms.ProtocolSIP && (t.Status == 408 || t.Status == 480 || t.Status == 486 || t.Status/100 == 5) {
 		o.Severity = sms.Temporary
