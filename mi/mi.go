@@ -69,16 +69,6 @@ func declare[P, R any](name, summary string) Method[P, R] {
 // Methods are all methods, in the order of the contract. The caller must not change them.
 func Methods() []*Declaration { return declarations }
 
-// Lookup finds a method by name.
-func Lookup(name string) (*Declaration, bool) {
-	for _, d := range declarations {
-		if d.Name == name {
-			return d, true
-		}
-	}
-	return nil, false
-}
-
 // Usage is the method and its parameters as a person writes them: `message_show id`, `smpp_list [name]`.
 func (d *Declaration) Usage() string {
 	var b strings.Builder

@@ -47,8 +47,8 @@ func TestMethods(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if _, ok := Lookup("smpp:list"); ok {
-		t.Error("smpp:list is a method")
+	if _, ok := Lookup("smpp.list"); ok {
+		t.Error("smpp.list is a method")
 	}
 }
 

@@ -109,14 +109,18 @@ func (s *session) token(words []string) error {
 	return err
 }
 
-// which asks the gateway for its methods, once.
+// which asks the gateway for its methods, once. Each has one name here.
 func (s *session) which(ctx context.Context) ([]string, error) {
 	if s.methods == nil {
 		result, err := clients.Call(ctx, s.client, mi.Which, mi.WhichParams{})
 		if err != nil {
 			return nil, err
 		}
-		s.methods = result.Names
+		for _, name := range result.Names {
+			if d, ok := mi.Lookup(name); !ok || d.Name == name { // OpenSIPS' other names would only stand in the way
+				s.methods = append(s.methods, name)
+			}
+		}
 	}
 	return s.methods, nil
 }

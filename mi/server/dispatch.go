@@ -192,6 +192,9 @@ func (d *dispatcher) request(ctx context.Context, body json.RawMessage, reply fu
 		reply(a)
 	}
 	h, ok := d.methods[method]
+	if declared, known := mi.Lookup(method); !ok && known { // by another name
+		h, ok = d.methods[declared.Name]
+	}
 	if !ok {
 		finish(nil, mi.NewError(mi.CodeMethodNotFound, "Method not found", "which lists the methods"))
 		return

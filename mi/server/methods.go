@@ -59,6 +59,7 @@ func which(_ context.Context, p mi.WhichParams) (mi.WhichResult, error) {
 		for _, d := range mi.Methods() {
 			names = append(names, d.Name)
 		}
+		names = append(names, mi.OtherNames()...)
 		return mi.WhichResult{Names: names}, nil
 	}
 	d, err := lookup(p.Command)
