@@ -58,6 +58,9 @@ sip:
   trusted: [10.0.0.0/8, intranet]
   max_body: much
 smpp:
+  listen: ["127.0.0.1:2775", "tls:127.0.0.1"]
+  tls_cert: /nowhere/cert.pem
+  max_connections: -1
   reassembly_timeout: fast
   colour: ${NOT_SET_ANYWHERE}
 records:
@@ -80,6 +83,9 @@ log:
 		"sip.listen[1]":           "sctp",
 		"sip.trusted[1]":          "intranet",
 		"sip.max_body":            `"much" is not a whole number (line 7)`,
+		"smpp.listen[1]":          "HOST:PORT",
+		"smpp.tls_cert":           "/nowhere/cert.pem",
+		"smpp.max_connections":    "negative",
 		"smpp.reassembly_timeout": "a time such as",
 		"smpp.colour":             "unknown key",
 		"records.keep":            "an hour or more",
