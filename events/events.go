@@ -200,11 +200,12 @@ type Declaration struct {
 	Summary string
 	Params  []string // names of its parameters beside seq, time and node, in order
 	decode  func(params []byte) (Event, error)
+	typ     reflect.Type
 }
 
 func declare[E Event](summary string) Declaration {
 	var prototype E
-	d := Declaration{Name: prototype.Name(), Summary: summary, decode: func(params []byte) (Event, error) {
+	d := Declaration{Name: prototype.Name(), Summary: summary, typ: reflect.TypeFor[E](), decode: func(params []byte) (Event, error) {
 		var e E
 		err := json.Unmarshal(params, &e)
 		return e, err

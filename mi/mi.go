@@ -28,7 +28,8 @@ type Declaration struct {
 	Roles   []Role // who may call it
 	Changes bool   // it changes something, and E_MI_CHANGED tells so
 	// With is the parameter with which a method that only reads changes something; empty for most.
-	With string
+	With   string
+	result reflect.Type
 }
 
 // Param is one parameter. Its place in Declaration.Params is its position.
@@ -49,7 +50,7 @@ const OK = "OK"
 var declarations []*Declaration
 
 func declare[P, R any](name, summary string) Method[P, R] {
-	d := &Declaration{Name: name, Summary: summary, Roles: []Role{RoleAdmin}, Changes: true}
+	d := &Declaration{Name: name, Summary: summary, Roles: []Role{RoleAdmin}, Changes: true, result: reflect.TypeFor[R]()}
 	t := reflect.TypeFor[P]()
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -39,6 +39,7 @@ func (s *Server) register() {
 
 	serve(d, mi.Which, which)
 	serve(d, mi.Help, help)
+	serve(d, mi.Discover, func(context.Context, mi.None) (mi.Document, error) { return mi.OpenRPC(), nil })
 	serve(d, mi.Version, s.version)
 	serve(d, mi.Uptime, s.uptime)
 	serve(d, mi.PS, ps)
