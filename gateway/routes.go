@@ -211,7 +211,9 @@ func (g *Gateway) TestRoute(m *sms.Message) RouteTest {
 		case target.Leg.Kind == sms.LegConnection:
 			state = cmp.Or(states[target.Leg.Name], "unknown")
 			if row, ok := g.table.Load().rows[target.Leg.Name]; ok && !chosen {
-				carrier, chosen = text.Carrier{Default: row.Alphabet, Long: row.LongMessage}, true
+				carrier, chosen = text.Carrier{
+					Default: row.Alphabet, Long: row.LongMessage, Shift: row.Shift, Transliterate: row.Transliterate,
+				}, true
 			}
 		case target.Leg.Kind == sms.LegAccount:
 			state = g.accountState(target.Leg.Name)

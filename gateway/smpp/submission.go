@@ -214,7 +214,9 @@ func (s *submission) encode(cfg *sms.ConnectionConfig, ref uint16) (err error) {
 	if cfg.InterfaceVersion < 0x34 && (long == sms.LongSAR || long == sms.LongPayload) {
 		long = sms.LongUDH16 // SMPP 3.4, 3.4: the peer knows no optional parameters
 	}
-	s.encoded, err = text.Encode(m, text.Carrier{Default: cfg.Alphabet, Long: long}, ref)
+	s.encoded, err = text.Encode(m, text.Carrier{
+		Default: cfg.Alphabet, Long: long, Shift: cfg.Shift, Transliterate: cfg.Transliterate,
+	}, ref)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/text"
 )
 
 // The limits of the options that are objects.
@@ -117,6 +118,24 @@ func unpairs(text string) any {
 		object[key] = value
 	}
 	return object
+}
+
+// shiftOption is a language of 3GPP TS 23.038, 6.2.1.2.4.
+var shiftOption = option{
+	read: func(c *sms.ConnectionConfig, raw json.RawMessage) error {
+		var language string
+		if err := json.Unmarshal(raw, &language); err != nil || language != "" && !slices.Contains(text.Languages(), language) {
+			return fmt.Errorf("want %s", oneOf(text.Languages()))
+		}
+		c.Shift = language
+		return nil
+	},
+	write: func(c sms.ConnectionConfig) any {
+		if c.Shift == "" {
+			return nil
+		}
+		return c.Shift
+	},
 }
 
 // textOption is a string, such as a path.

@@ -67,6 +67,8 @@ var options = map[string]option{
 	},
 	"statuses":        statusesOption,
 	"tlvs":            tlvsOption,
+	"shift":           shiftOption,
+	"transliterate":   flagOption(func(c *sms.ConnectionConfig) *bool { return &c.Transliterate }),
 	"tls_ca":          textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.CA }),
 	"tls_cert":        textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.Cert }),
 	"tls_key":         textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.Key }),

@@ -20,6 +20,7 @@ func TestConnectionRoundTrip(t *testing.T) {
 		InterfaceVersion: 0x33,
 		Statuses:         "0x45=permanent,0x400=throttled", TLVNames: "0x0005=low,0x1400=operator_id",
 		TLSFiles: sms.TLSFiles{CA: "/etc/ca.pem", Cert: "cert.pem", Key: "key.pem"}, TLSServerName: "smsc.example",
+		Shift: "turkish", Transliterate: true,
 	}
 	onEach(t, func(t *testing.T, url string) {
 		db := open(t, url)
@@ -75,7 +76,7 @@ func TestEveryBadRowIsAFault(t *testing.T) {
 		"long_message":     {{"'split'", `"split" is not known: want udh16, udh8, sar or payload`}},
 		"smsc_id_format":   {{"'octal'", `"octal" is not known`}},
 		"options": {{"'{'", "no JSON object"}, {"'[]'", "no JSON object"}, {"'null'", "no JSON object"}, {"'{} x'", "no JSON object"},
-			{`'{"recipt": true}'`, `unknown key "recipt": want interface_version, queue_timeout, receipt, statuses, tls_ca`},
+			{`'{"recipt": true}'`, `unknown key "recipt": want interface_version, queue_timeout, receipt, shift, statuses, tls_ca`},
 			{`'{"tls_insecure": true}'`, "column tls says not to"}, {`'{"tls_ca": "x"}'`, "column tls says not to"}},
 		"options.receipt":           {{`'{"receipt": "sometimes"}'`, `want false, true, "failure" or "all"`}, {`'{"receipt": 1}'`, "1 is not valid"}},
 		"options.validity":          {{`'{"validity": "soon"}'`, "want seconds"}, {`'{"validity": -1}'`, "want seconds"}, {`'{"validity": 1e300}'`, "want seconds"}, {`'{"validity": "NaN"}'`, "want seconds"}},
@@ -86,11 +87,13 @@ func TestEveryBadRowIsAFault(t *testing.T) {
 			{`'{"statuses": {"0x45": "permanent", "69": "throttled"}}'`, "0x45 is given twice"}},
 		"options.tlvs": {{`'{"tlvs": null}'`, "want an object"}, {`'{"tlvs": {"0x10000": "a"}}'`, "no tag"}, {`'{"tlvs": {"0x1400": ""}}'`, "no name"},
 			{`'{"tlvs": {"0x1400": "0x1401"}}'`, "no name"}, {`'{"tlvs": {"0x1400": "a,b"}}'`, "no name"}, {`'{"tlvs": {"1": "a", "2": "a"}}'`, "given twice"}},
-		"options.tls_ca":       {{`'{"tls_ca": 1}'`, "want a string"}},
-		"options.tls_cert":     {{`'{"tls_cert": "x"}'`, "a certificate needs its key"}},
-		"options.tls_insecure": {{`'{"tls_insecure": "maybe"}'`, "want true or false"}},
-		"system_id":            {{"'a' || char(0) || 'b'", "it has a NUL"}},
-		"password":             {{"'a' || char(0)", "it has a NUL"}},
+		"options.shift":         {{`'{"shift": "klingon"}'`, "want bengali, "}},
+		"options.transliterate": {{`'{"transliterate": "maybe"}'`, "want true or false"}},
+		"options.tls_ca":        {{`'{"tls_ca": 1}'`, "want a string"}},
+		"options.tls_cert":      {{`'{"tls_cert": "x"}'`, "a certificate needs its key"}},
+		"options.tls_insecure":  {{`'{"tls_insecure": "maybe"}'`, "want true or false"}},
+		"system_id":             {{"'a' || char(0) || 'b'", "it has a NUL"}},
+		"password":              {{"'a' || char(0)", "it has a NUL"}},
 	} {
 		for _, c := range cases {
 			bare, _, _ := strings.Cut(column, ".")

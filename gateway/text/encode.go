@@ -22,6 +22,9 @@ type layout struct {
 	size       int // of all of it, in septets in GSM, else in octets
 	lone, part int // room beside the header of a segment that is alone, and of one of several; the same unit
 	payload    bool
+	text       string // what goes out: the message's, or what stands for it
+	udh        []byte // the message's, and the elements that name national tables
+	shifts     shifts
 }
 
 // whole says that one segment does.
@@ -42,7 +45,7 @@ func (l *layout) choose(m *sms.Message) error {
 		alphabet, _ := AlphabetOf(m.DataCoding, l.Default)
 		demanded := m.Alphabet == sms.AlphabetAuto
 		if demanded || alphabet == m.Alphabet || alphabet == gsm(l.Default) && isGSM(m.Alphabet) {
-			bad, ok := l.try(m.Text, alphabet, m.DataCoding)
+			bad, ok := l.try(l.text, alphabet, m.DataCoding)
 			if ok {
 				return nil
 			}
@@ -54,11 +57,11 @@ func (l *layout) choose(m *sms.Message) error {
 	if m.Class != sms.ClassNone {
 		class := uint8(m.Class-sms.Class0) & 3
 		if m.Alphabet != sms.AlphabetUCS2 {
-			if _, ok := l.try(m.Text, gsm(l.Default), codingGSMClass|class); ok {
+			if _, ok := l.try(l.text, gsm(l.Default), codingGSMClass|class); ok {
 				return nil
 			}
 		}
-		l.try(m.Text, sms.AlphabetUCS2, codingUCS2Class|class)
+		l.try(l.text, sms.AlphabetUCS2, codingUCS2Class|class)
 		return nil
 	}
 	wish, dataCoding := m.Alphabet, uint8(codingDefault)
@@ -75,15 +78,18 @@ func (l *layout) choose(m *sms.Message) error {
 	if wish == l.Default {
 		dataCoding = codingDefault
 	}
-	if _, ok := l.try(m.Text, wish, dataCoding); ok {
+	if _, ok := l.try(l.text, wish, dataCoding); ok {
 		return nil
 	}
 	if wish != l.Default {
-		if _, ok := l.try(m.Text, l.Default, codingDefault); ok {
+		if _, ok := l.try(l.text, l.Default, codingDefault); ok {
 			return nil
 		}
 	}
-	l.try(m.Text, sms.AlphabetUCS2, codingUCS2)
+	if isGSM(l.Default) && (m.Alphabet == sms.AlphabetAuto || isGSM(m.Alphabet)) && (l.national() || l.transliterated()) {
+		return nil
+	}
+	l.try(l.text, sms.AlphabetUCS2, codingUCS2)
 	return nil
 }
 
@@ -113,19 +119,19 @@ func (l *layout) room(n int) (room, least int) {
 
 // plan makes the layout of m on c.
 func plan(m *sms.Message, c Carrier) (layout, error) {
-	l := layout{Carrier: c.normal()}
+	l := layout{Carrier: c.normal(), text: m.Text, udh: m.UDH}
 	if err := l.choose(m); err != nil {
 		return l, err
 	}
 	concat := false
-	if len(m.UDH) > 0 {
+	if len(l.udh) > 0 {
 		var ok bool
-		if concat, ok = wellFormed(m.UDH); !ok {
+		if concat, ok = wellFormed(l.udh); !ok {
 			return l, ErrUDH
 		}
 	}
 	var least int
-	l.lone, least = l.room(headerSize(l.Long, false, m.UDH))
+	l.lone, least = l.room(headerSize(l.Long, false, l.udh))
 	if l.size <= l.lone {
 		return l, nil
 	}
@@ -134,13 +140,13 @@ func plan(m *sms.Message, c Carrier) (layout, error) {
 		if l.alphabet == sms.AlphabetGSM7Packed {
 			n = n*7/8 + 1
 		}
-		if n+headerSize(l.Long, false, m.UDH) > mostPayload {
+		if n+headerSize(l.Long, false, l.udh) > mostPayload {
 			return l, ErrTooLong
 		}
 		l.payload = true
 		return l, nil
 	}
-	l.part, _ = l.room(headerSize(l.Long, true, m.UDH))
+	l.part, _ = l.room(headerSize(l.Long, true, l.udh))
 	if l.part < least || concat && l.Long != sms.LongSAR {
 		return l, ErrUDH
 	}
@@ -170,19 +176,19 @@ func (l *layout) count(m *sms.Message) int {
 	switch l.alphabet {
 	case sms.AlphabetGSM7, sms.AlphabetGSM7Packed, sms.AlphabetUCS2:
 	case sms.AlphabetOther:
-		return len(cutOther(m.Text, charsetOf(l.dataCoding), l.part))
+		return len(cutOther(l.text, charsetOf(l.dataCoding), l.part))
 	default:
 		return (l.size + l.part - 1) / l.part
 	}
 	parts, used, left := 1, 0, l.size
-	for _, r := range m.Text {
+	for _, r := range l.text {
 		n := 1
 		if l.alphabet == sms.AlphabetUCS2 {
 			if n = 2; r >= 0x10000 {
 				n = 4
 			}
-		} else if septet(r)&extension != 0 {
-			n = 2
+		} else {
+			n = l.septets(r)
 		}
 		// A packed part does not end with a real <CR> on the boundary: see cut.
 		if used+n > l.part || l.alphabet == sms.AlphabetGSM7Packed && r == cr && used+1 == l.part && left > 1 {
@@ -227,6 +233,8 @@ func (l *layout) cut(units []byte) int {
 //   - A class goes out as 0xF0 to 0xF3 in GSM, or as 0x18 to 0x1B in UCS-2.
 //   - An Alphabet is a wish: it is kept if it holds the text and has a data_coding on this carrier.
 //   - What data_coding 0 means, if that holds the text.
+//   - Where data_coding 0 is GSM, a national table of c.Shift, if that holds the text, and what stands for the text in GSM, if c
+//     asks for it.
 //   - UCS-2, which holds everything.
 //
 // ref is the concatenation reference, of which udh8 takes the lower half. m.UDH goes in every part, beside the concatenation
@@ -238,7 +246,7 @@ func Encode(m *sms.Message, c Carrier, ref uint16) (Encoded, error) {
 	if err != nil {
 		return Encoded{}, err
 	}
-	e := Encoded{Alphabet: l.alphabet, DataCoding: l.dataCoding, UDHI: len(m.UDH) > 0, Payload: l.payload}
+	e := Encoded{Alphabet: l.alphabet, DataCoding: l.dataCoding, UDHI: len(l.udh) > 0, Payload: l.payload}
 	if l.whole() {
 		l.encodeWhole(&e, m)
 		return e, nil
@@ -252,12 +260,12 @@ func (l *layout) encodeWhole(e *Encoded, m *sms.Message) {
 		parts  [1][]byte
 		octets [160]byte
 	})
-	head := headerSize(l.Long, false, m.UDH)
+	head := headerSize(l.Long, false, l.udh)
 	octets := one.octets[:0]
 	if head+l.size > len(one.octets) {
 		octets = make([]byte, 0, head+l.size+1)
 	}
-	octets = appendHeader(octets, l.Long, sms.Part{}, m.UDH)
+	octets = appendHeader(octets, l.Long, sms.Part{}, l.udh)
 	switch l.alphabet {
 	case sms.AlphabetBinary:
 		octets = append(octets, m.Data...)
@@ -267,12 +275,12 @@ func (l *layout) encodeWhole(e *Encoded, m *sms.Message) {
 		if l.payload {
 			most = mostPayload - head
 		}
-		octets = appendPacked(octets, appendGSM(stack[:0], m.Text), fillBits(head), most)
+		octets = appendPacked(octets, l.appendText(stack[:0]), fillBits(head), most)
 	case sms.AlphabetOther:
-		text, _ := charsetOf(l.dataCoding).NewEncoder().String(m.Text)
+		text, _ := charsetOf(l.dataCoding).NewEncoder().String(l.text)
 		octets = append(octets, text...)
 	default:
-		octets = appendIn(octets, m.Text, l.alphabet)
+		octets = l.appendText(octets)
 	}
 	one.parts[0] = octets
 	e.Parts = one.parts[:]
@@ -287,9 +295,9 @@ func (l *layout) encodeParts(e *Encoded, m *sms.Message, ref uint16) error {
 	case sms.AlphabetBinary:
 		units = m.Data
 	case sms.AlphabetOther:
-		pieces = cutOther(m.Text, charsetOf(l.dataCoding), l.part)
+		pieces = cutOther(l.text, charsetOf(l.dataCoding), l.part)
 	default:
-		units = appendIn(stack[:0], m.Text, l.alphabet)
+		units = l.appendText(stack[:0])
 	}
 	total := len(pieces)
 	if pieces == nil {
@@ -306,14 +314,14 @@ func (l *layout) encodeParts(e *Encoded, m *sms.Message, ref uint16) error {
 	e.Ref = ref
 	e.SAR = l.Long == sms.LongSAR
 	e.UDHI = e.UDHI || !e.SAR
-	head := headerSize(l.Long, true, m.UDH)
+	head := headerSize(l.Long, true, l.udh)
 	e.Parts = make([][]byte, total)
 	octets := make([]byte, 0, l.size+total*(head+1)+len(pieces)*8)
 	p := sms.Part{Ref: ref, Wide: l.Long != sms.LongUDH8, Total: uint8(total)}
 	for i := range e.Parts {
 		p.Seq = uint8(i + 1)
 		start := len(octets)
-		octets = appendHeader(octets, l.Long, p, m.UDH)
+		octets = appendHeader(octets, l.Long, p, l.udh)
 		switch {
 		case pieces != nil:
 			octets = append(octets, pieces[i]...)

@@ -116,7 +116,7 @@ func TestEncodeLengths(t *testing.T) {
 	data := func(n int) sms.Message { return sms.Message{Data: make([]byte, n), Alphabet: sms.AlphabetBinary} }
 	with := func(m sms.Message, udh []byte) sms.Message { m.UDH = udh; return m }
 	a, ya := func(n int) string { return strings.Repeat("a", n) }, func(n int) string { return strings.Repeat("Я", n) }
-	packed8, packed16 := Carrier{sms.AlphabetGSM7Packed, sms.LongUDH8}, Carrier{sms.AlphabetGSM7Packed, sms.LongUDH16}
+	packed8, packed16 := Carrier{Default: sms.AlphabetGSM7Packed, Long: sms.LongUDH8}, Carrier{Default: sms.AlphabetGSM7Packed, Long: sms.LongUDH16}
 	udh8, udh16, sar, payload := Carrier{Long: sms.LongUDH8}, Carrier{Long: sms.LongUDH16}, Carrier{Long: sms.LongSAR}, Carrier{Long: sms.LongPayload}
 	for _, tt := range []struct {
 		name string
@@ -285,7 +285,7 @@ func newRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 func carriers() (all []Carrier) {
 	for _, a := range []sms.Alphabet{sms.AlphabetGSM7, sms.AlphabetGSM7Packed, sms.AlphabetLatin1, sms.AlphabetASCII} {
 		for _, l := range []sms.LongMessage{sms.LongUDH16, sms.LongUDH8, sms.LongSAR, sms.LongPayload} {
-			all = append(all, Carrier{a, l})
+			all = append(all, Carrier{Default: a, Long: l})
 		}
 	}
 	return all

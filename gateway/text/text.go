@@ -19,6 +19,12 @@ type Carrier struct {
 	// GSM 7-bit has no data_coding of its own in SMPP but 0, and those that give a class besides. So with latin1 or ascii here
 	// a text without class goes out in that alphabet, or in UCS-2, and never in GSM.
 	Default sms.Alphabet
+	// Shift is the language whose national tables may be used where the default alphabet does not hold a text: see Languages. Empty:
+	// none.
+	Shift string
+	// Transliterate puts letters that GSM has in the place of those that it has not, if that makes the whole text GSM: e for ê,
+	// " for typographic quotes. The text that arrives is another then.
+	Transliterate bool
 	// Long is how more than one segment is told to the peer: udh16, udh8, sar or payload. Anything else is taken for udh16.
 	Long sms.LongMessage
 }
