@@ -116,6 +116,11 @@ func (m *message) startLine(line []byte) bool {
 		m.status = n
 		return err == nil && n >= 100 && n <= 699
 	}
+	trimmed := bytes.TrimRight(after, " ")
+	if len(trimmed) < len(after) {
+		m.fail("Blanks After The Start Line") // RFC 4475, 3.1.2.10
+		after = trimmed
+	}
 	i := bytes.LastIndexByte(after, ' ')
 	if i < 0 || len(first) == 0 {
 		return false

@@ -249,6 +249,10 @@ func options(m *message) refusal {
 
 // inspect reads the Request-URI and refuses every extension that must be understood: none is (RFC 3261, 8.2.2).
 func inspect(m *message) (uri sip.Uri, r refusal) {
+	if scheme, _, ok := bytes.Cut(m.uri, []byte(":")); ok && isToken(scheme) &&
+		!isName(scheme, "sip", 0) && !isName(scheme, "sips", 0) && !isName(scheme, "tel", 0) {
+		return uri, refusal{code: 416} // what follows may look like nothing that we know
+	}
 	if err := sip.ParseUri(string(m.uri), &uri); err != nil || uri.Wildcard {
 		return uri, refusal{code: 400, reason: "Bad Request-URI"}
 	}
