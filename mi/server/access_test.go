@@ -64,6 +64,7 @@ func TestResources(t *testing.T) {
 		{"wrong", "/healthz", 200}, {"wrong", "/readyz", 401}, {"wrong", "/events?filter=[", 401},
 		{"boss", "/metrics", 200}, {"op", "/metrics", 200}, {"eye", "/metrics", 200}, {"shop", "/metrics", 403}, {"shop", "/readyz", 403},
 		{"eye", "/events?filter=[", 400}, {"shop", "/events?filter=[", 400}, {"mute", "/events?filter=[", 403},
+		{"", "/debug/pprof/", 401}, {"boss", "/debug/pprof/", 200}, {"op", "/debug/pprof/", 403}, {"eye", "/debug/pprof/heap", 403},
 		{"boss", "/other", 404}, {"eye", "/other", 403},
 	} {
 		var header []string

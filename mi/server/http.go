@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -16,7 +17,7 @@ import (
 	"sipsmpp/mi"
 )
 
-// Handler serves /mi, /events, /healthz, /readyz and /metrics. Every request is checked: its Host, its Origin, and whether it is
+// Handler serves /mi, /events, /healthz, /readyz, /metrics and /debug/pprof. Every request is checked: its Host, its Origin, and whether it is
 // authorized.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -33,6 +34,10 @@ func (s *Server) Handler() http.Handler {
 	if s.options.Metrics != nil {
 		mux.Handle("GET /metrics", s.options.Metrics)
 	}
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // mayGet: for admins
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reason := s.foreign(r); reason != "" {
 			fail(w, http.StatusForbidden, mi.NewError(mi.CodeForbidden, reason, nil))
