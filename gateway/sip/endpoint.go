@@ -148,7 +148,7 @@ func (e *Endpoint) listen(s string) error {
 	listener := &streamListener{e: e, l: l, by: network}
 	if network == byWS || network == byWSS {
 		listener.l = counted{l, e}
-		listener.ws = e.serveWS(listener.l, network)
+		listener.ws = e.serveWS(network, &listener.upgrades)
 		if network == byWSS {
 			listener.l = tls.NewListener(listener.l, e.serverTLS())
 		}

@@ -239,12 +239,15 @@ type streamListener struct {
 	l  net.Listener
 	by transport
 	ws *http.Server // of a WebSocket listener
+
+	upgrades gate // what makes WebSockets of connections
 }
 
 // serve takes them until the listener is closed.
 func (t *streamListener) serve() {
 	if t.ws != nil {
 		_ = t.ws.Serve(t.l) // ends with the listener
+		t.upgrades.shut()   // and so no connection is started once nobody waits for it
 		return
 	}
 	t.accept()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -18,8 +19,8 @@ import (
 // subprotocol is what a WebSocket for SIP is opened with (RFC 7118, 4).
 const subprotocol = "sip"
 
-// serveWS takes WebSockets from the connections of l until l is closed.
-func (e *Endpoint) serveWS(l net.Listener, by transport) *http.Server {
+// serveWS is what takes WebSockets.
+func (e *Endpoint) serveWS(by transport, upgrades *gate) *http.Server {
 	upgrader := websocket.Upgrader{
 		HandshakeTimeout: e.cfg.HandshakeTimeout, ReadBufferSize: 4096, WriteBufferSize: 4096, Subprotocols: []string{subprotocol},
 		// A page of any origin may open one: what comes from a browser needs credentials, see below.
@@ -28,6 +29,11 @@ func (e *Endpoint) serveWS(l net.Listener, by transport) *http.Server {
 	return &http.Server{
 		ReadHeaderTimeout: e.cfg.HandshakeTimeout, MaxHeaderBytes: 16 << 10, ErrorLog: log.New(discardWriter{}, "", 0),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !upgrades.enter() {
+				http.Error(w, "going down", http.StatusServiceUnavailable)
+				return
+			}
+			defer upgrades.leave()
 			if !websocket.IsWebSocketUpgrade(r) || !containsToken(websocket.Subprotocols(r), subprotocol) {
 				http.Error(w, "this is SIP over WebSocket: open one with subprotocol sip (RFC 7118)", http.StatusBadRequest)
 				return
@@ -42,6 +48,31 @@ func (e *Endpoint) serveWS(l net.Listener, by transport) *http.Server {
 			e.start(s)
 		}),
 	}
+}
+
+// gate lets in until it is shut, and then waits for who is within.
+type gate struct {
+	mu     sync.Mutex
+	closed bool
+	within sync.WaitGroup
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.within.Add(1)
+	}
+	return !g.closed
+}
+
+func (g *gate) leave() { g.within.Done() }
+
+func (g *gate) shut() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.within.Wait()
 }
 
 func containsToken(list []string, token string) bool {
