@@ -178,4 +178,4 @@ func (l *flow) done(reports bool) (answered, all bool) {
 }
 
 // progress is a number that changes while anything happens.
-func (l *flow) progress() int64 { return l.arrived.Load() + l.reported.Load() }
+func (l *flow) progress() int64 { return l.answered.Load() + l.arrived.Load() + l.reported.Load() }

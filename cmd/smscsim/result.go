@@ -17,6 +17,7 @@ type result struct {
 	Rate     float64        `json:"messages_per_second"`
 	Flows    []flowResult   `json:"flows"`
 	Process  *processResult `json:"process,omitempty"`
+	Load     float64        `json:"load_cpu_us_per_message"` // what both ends took, in this process
 	Receipts *receiptResult `json:"receipts,omitempty"`
 }
 
@@ -110,6 +111,7 @@ func (r result) String() string {
 	if c := r.Receipts; c != nil {
 		fmt.Fprintf(&b, "receipts       %d sent, %d taken, %d never answered; %d events lost\n", c.Sent, c.Taken, c.Unanswered, c.Unread)
 	}
+	fmt.Fprintf(&b, "the load       %.1f us CPU a message\n", r.Load)
 	if p := r.Process; p != nil {
 		fmt.Fprintf(&b, "process %-6d %.1f us CPU a message: %.1f user, %.1f system; %v\n", p.PID, p.CPU, p.User, p.System, p.Memory)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"sipsmpp/gateway/gatewaytest"
@@ -45,14 +46,18 @@ func measure(ctx context.Context, f loadFlags, out *printer) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	var s *subject
 	if r.gateway != "" || r.floor {
-		starting, cancel := context.WithTimeout(ctx, r.bindWait)
-		defer cancel()
-		s, err := r.startSubject(starting, e)
-		if err != nil {
+		starting, started := context.WithTimeout(ctx, r.bindWait)
+		defer started()
+		if s, err = r.startSubject(starting, e); err != nil {
 			return result{}, err
 		}
 		defer s.stop()
+		var cancel func()
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		s.onEnd(cancel) // what nobody takes need not be sent
 		r.pid, r.sip, r.mi, r.smpp = s.cmd.Process.Pid, s.sip, s.mi, s.smpp
 	}
 	for _, s := range r.sources {
@@ -63,7 +68,11 @@ func measure(ctx context.Context, f loadFlags, out *printer) (result, error) {
 	if err := r.awaitBinds(ctx); err != nil {
 		return result{}, err
 	}
-	return r.run(ctx)
+	res, err := r.run(ctx)
+	if s != nil {
+		err = errors.Join(err, s.dead())
+	}
+	return res, err
 }
 
 // open opens the ends that the gateway connects to.
@@ -183,6 +192,7 @@ func (r *rig) run(ctx context.Context) (result, error) {
 		}
 		defer reports.stop()
 	}
+	loadBefore, _ := processUsage(os.Getpid()) // without /proc there are no figures
 	measured := func() (usage, memory, error) { return usage{}, memory{}, nil }
 	if r.pid != 0 {
 		var err error
@@ -215,6 +225,7 @@ func (r *rig) run(ctx context.Context) (result, error) {
 	}
 	stopSeconds()
 	cpu, memory, err := measured()
+	loadAfter, _ := processUsage(os.Getpid()) // likewise
 	if err != nil {
 		err = fmt.Errorf("the gateway's process has ended: %w", err)
 	}
@@ -226,13 +237,14 @@ func (r *rig) run(ctx context.Context) (result, error) {
 		res.Rate += flow.Rate
 		arrived += flow.Count.Arrived
 	}
+	us := func(d time.Duration) float64 {
+		return float64(d) / float64(time.Microsecond) / float64(max(arrived, 1))
+	}
+	res.Load = us(loadAfter.user + loadAfter.system - loadBefore.user - loadBefore.system)
 	if r.pid != 0 {
-		p := &processResult{PID: r.pid, Memory: memory}
-		if arrived > 0 {
-			us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) / float64(arrived) }
-			p.User, p.System, p.CPU = us(cpu.user), us(cpu.system), us(cpu.user+cpu.system)
+		res.Process = &processResult{
+			PID: r.pid, CPU: us(cpu.user + cpu.system), User: us(cpu.user), System: us(cpu.system), Memory: memory,
 		}
-		res.Process = p
 	}
 	if r.receipts {
 		res.Receipts = r.receiptResult(reports)
@@ -285,10 +297,11 @@ func (r *rig) settleAll(awaited bool) {
 			s := r.smsc.Stats()
 			all, progress = all && s.Queued+s.Unanswered == 0, progress+int64(s.Receipts)
 		}
-		if all || answered && time.Since(since) > r.drain {
+		idle := time.Since(since)
+		if all || answered && idle > r.drain || idle > r.timeout+r.drain { // what waits for a bind that is gone has no end
 			return
 		}
-		if progress != last || !answered {
+		if progress != last {
 			last, since = progress, time.Now()
 		}
 		<-tick.C

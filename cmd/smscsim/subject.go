@@ -33,6 +33,7 @@ type subject struct {
 	mi    string    // host:port of its MI
 	smpp  string    // host:port that accounts bind to
 
+	ended   chan struct{} // closed when it has said its last line
 	reading sync.WaitGroup
 	mu      sync.Mutex
 	tail    []string // its last lines
@@ -217,9 +218,10 @@ func (s *subject) start(ctx context.Context, lines io.Reader, ready func(line []
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	started, ended := make(chan struct{}), make(chan struct{})
+	started := make(chan struct{})
+	s.ended = make(chan struct{})
 	s.reading.Go(func() {
-		defer close(ended)
+		defer close(s.ended)
 		scanner := bufio.NewScanner(lines)
 		for waiting := true; scanner.Scan(); {
 			if waiting && ready(scanner.Bytes()) {
@@ -237,13 +239,28 @@ func (s *subject) start(ctx context.Context, lines io.Reader, ready func(line []
 	select {
 	case <-started:
 		return nil
-	case <-ended:
+	case <-s.ended:
 		why = errors.New("it ended before it was ready")
 	case <-ctx.Done():
 		why = fmt.Errorf("it is not ready: %w", context.Cause(ctx))
 	}
 	s.stop()
 	return fmt.Errorf("%w; its last lines: %s", why, strings.Join(s.tail, "\n"))
+}
+
+// onEnd calls f when the process ends by itself, or by stop.
+func (s *subject) onEnd(f func()) {
+	s.reading.Go(func() { <-s.ended; f() })
+}
+
+// dead is why the process is no longer there; nil while it is.
+func (s *subject) dead() error {
+	select {
+	case <-s.ended:
+		return fmt.Errorf("the process ended in the middle of the run; its last lines: %s", strings.Join(s.tail, "\n"))
+	default:
+		return nil
+	}
 }
 
 // stop ends the process and waits for it.
