@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +15,11 @@ import (
 func TestPaceFindsWhatThePeerTakes(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
 		w.apply(row(func(c *sms.ConnectionConfig) { c.Binds, c.Window, c.QueueTimeout = 2, 50, time.Hour }))
+		var mu sync.Mutex
 		takes, second, inSecond, refused, accepted := 20, time.Now(), 0, 0, 0
 		verdict := func() wire.Status {
+			mu.Lock()
+			defer mu.Unlock()
 			if now := time.Now(); now.Sub(second) >= time.Second {
 				second, inSecond = now, 0
 			}
@@ -54,17 +58,26 @@ func TestPaceFindsWhatThePeerTakes(t *testing.T) {
 			}
 		}
 		keepBusy(10) // to find out
+		mu.Lock()
 		refused, accepted = 0, 0
-		keepBusy(60)
-		if accepted < 60*10 || accepted > 60*20 || refused > 60 {
-			t.Errorf("in a minute %d were accepted and %d refused, of %d that the peer takes", accepted, refused, 60*takes)
+		mu.Unlock()
+		keepBusy(20)
+		mu.Lock()
+		if accepted < 20*10 || accepted > 20*20 || refused > 20 {
+			t.Errorf("in 20 s %d were accepted and %d refused, of %d that the peer takes", accepted, refused, 20*takes)
 		}
+		mu.Unlock()
 		if to := w.status().ThrottledTo; to < 5 || to > 40 {
 			t.Errorf("throttled to %v a second", to)
 		}
+		mu.Lock()
 		takes, refused = 1000, 0
+		mu.Unlock()
 		keepBusy(30)
-		if s := w.status(); refused != 0 || s.ThrottledTo != 0 || len(w.handler.freed) != 1 {
+		s := w.status()
+		mu.Lock()
+		defer mu.Unlock()
+		if refused != 0 || s.ThrottledTo != 0 || len(w.handler.freed) != 1 {
 			t.Errorf("%d refused, throttled to %v, told %d times", refused, s.ThrottledTo, len(w.handler.freed))
 		}
 		if last := w.handler.throttles[len(w.handler.throttles)-1]; last.Connection != "acme" || last.Throughput < 5 || last.Throughput > 40 {
