@@ -66,6 +66,7 @@ type Reassembler struct {
 	byKey  map[key]*assembly // those that still take parts
 	given  map[*sms.Message]*assembly
 	all    map[*assembly]struct{}
+	begun  uint64 // assemblies until now
 	past   past
 	octets int
 	due    time.Time // no assembly is due before
@@ -73,6 +74,7 @@ type Reassembler struct {
 
 // assembly is a message of which there is at least one part.
 type assembly struct {
+	number  uint64 // in the order in which they began
 	key     key
 	parts   []*sms.Message // sorted by Part.Seq
 	octets  int
@@ -178,7 +180,8 @@ func (r *Reassembler) add(m *sms.Message, restored bool) (whole, held *sms.Messa
 		if old != nil && !old.complete() {
 			old.due, r.due = time.Time{}, time.Time{}
 		}
-		a = &assembly{key: k, parts: make([]*sms.Message, 0, min(int(k.total), 8)), repeats: repeats != nil}
+		r.begun++
+		a = &assembly{number: r.begun, key: k, parts: make([]*sms.Message, 0, min(int(k.total), 8)), repeats: repeats != nil}
 		r.byKey[k] = a
 		r.all[a] = struct{}{}
 	}
@@ -261,14 +264,14 @@ func (r *Reassembler) drop(a *assembly) {
 
 // Expired gives what waited too long: messages assembled of the parts that are there, with Incomplete set where some are not, and
 // complete ones that were given out an Age ago and not forgotten. They take no more parts. Each stays, and is given again an Age
-// later, until Forget.
+// later, until Forget. The one that began first is given first.
 func (r *Reassembler) Expired(now time.Time) []*sms.Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now.Before(r.due) {
 		return nil
 	}
-	var expired []*sms.Message
+	var late []*assembly
 	r.due = now.Add(r.limits.Age)
 	for a := range r.all {
 		if !now.Before(a.due) && a.repeats {
@@ -280,13 +283,17 @@ func (r *Reassembler) Expired(now time.Time) []*sms.Message {
 			if !a.complete() && r.byKey[a.key] == a {
 				delete(r.byKey, a.key)
 			}
-			expired = append(expired, r.give(a))
+			late = append(late, a)
 		}
 		if a.due.Before(r.due) {
 			r.due = a.due
 		}
 	}
-	slices.SortFunc(expired, func(a, b *sms.Message) int { return a.Received.Compare(b.Received) })
+	slices.SortFunc(late, func(a, b *assembly) int { return cmp.Compare(a.number, b.number) })
+	var expired []*sms.Message
+	for _, a := range late {
+		expired = append(expired, r.give(a))
+	}
 	return expired
 }
 
