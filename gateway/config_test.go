@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -119,6 +120,35 @@ func TestZeroConfigWorks(t *testing.T) {
 	if faults := (Config{}).WithDefaults().Check(); len(faults) > 0 {
 		t.Error(faults)
 	}
+}
+
+// The example shows every key, and what it shows is good.
+func TestExampleConfig(t *testing.T) {
+	text, err := os.ReadFile("../examples/sipsmpp.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, faults := ParseConfig(text)
+	if faults = append(faults, config.WithDefaults().Check()...); len(faults) > 0 {
+		t.Error(faults)
+	}
+	var look func(section string, of reflect.Type)
+	look = func(section string, of reflect.Type) {
+		for field := range of.Fields() {
+			key := field.Tag.Get("yaml")
+			if field.Type.Kind() == reflect.Struct {
+				_, rest, found := strings.Cut(string(text), "\n"+key+":\n")
+				if !found {
+					t.Errorf("there is no section %s", key)
+				}
+				rest, _, _ = strings.Cut(rest, "\n\n")
+				look(rest, field.Type)
+			} else if !strings.Contains(section, key+":") {
+				t.Errorf("key %s is not there", key)
+			}
+		}
+	}
+	look(string(text), reflect.TypeFor[Config]())
 }
 
 func FuzzParseConfig(f *testing.F) {
