@@ -199,6 +199,7 @@ db: "${database}"
 sip:
   listen: ["udp:127.0.0.1:${ports.sip}", "tcp:127.0.0.1:${ports.sip}"]
   outbound_uri: sip:127.0.0.1:${ports.sink}
+  probe_interval: -1s # sipp would count an OPTIONS as a call
 mi:
   listen: 127.0.0.1:${ports.mi}
 `);
