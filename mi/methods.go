@@ -34,14 +34,14 @@ var (
 	PS      = declare[None, PSResult]("ps", "lists the processes of the gateway").reads()
 	Kill    = declare[None, string]("kill", "ends the gateway, as SIGTERM does")
 
-	LogLevel = declare[LogLevelParams, LogLevelResult]("log_level", "tells or sets the level from which on lines are logged").reads().changesWith("level").reads().changesWith("level").reads().changesWith("level").reads().changesWith("level").reads().changesWith("level").reads().changesWith("level").reads().changesWith("level")
+	LogLevel = declare[LogLevelParams, LogLevelResult]("log_level", "tells or sets the level from which on lines are logged").reads().changesWith("level")
 
 	GetStatistics   = declare[StatisticsParams, Statistics]("get_statistics", "tells values of statistics: of `all`, of a group (`smpp:`), or of one").reads()
 	ListStatistics  = declare[ListStatisticsParams, map[string]string]("list_statistics", "lists the statistics and their types").reads()
 	ResetStatistics = declare[StatisticsParams, string]("reset_statistics", "sets statistics to zero").operates()
 
 	EventsList      = declare[None, EventsListResult]("events_list", "lists the events that the gateway publishes").reads(RoleApp)
-	EventSubscribe  = declare[EventSubscribeParams, string]("event_subscribe", "sends events to udp:host:port, tcp:host:port or the connection that asks, for `expire` seconds; 0 ends it").reads(RoleApp).changesWith("socket").reads(RoleApp).changesWith("socket").reads(RoleApp).changesWith("socket").reads(RoleApp).changesWith("socket").reads(RoleApp).changesWith("socket").reads(RoleApp).changesWith("socket").reads(RoleApp).changesWith("socket")
+	EventSubscribe  = declare[EventSubscribeParams, string]("event_subscribe", "sends events to udp:host:port, tcp:host:port or the connection that asks, for `expire` seconds; 0 ends it").reads(RoleApp).changesWith("socket")
 	SubscribersList = declare[SubscribersListParams, SubscribersListResult]("subscribers_list", "lists who receives events").reads()
 	RaiseEvent      = declare[RaiseEventParams, string]("raise_event", "publishes an event of an application").operates().told()
 )
