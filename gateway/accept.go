@@ -113,19 +113,33 @@ func (p *passage) accepted(o sms.Outcome) {
 	p.g.hub.Publish(sent)
 	switch {
 	case !p.reported(o.Egress):
-		p.done(o)
+		p.keep(o, store.RecordDone)
 	case o.Egress.Kind == sms.LegSIP, o.Egress.Kind == sms.LegAccount:
 		p.expectHere(o)
 	case o.Receipt == sms.ReceiptNone:
 		p.g.reports.sent(o.Egress)
-		p.done(o)
+		p.keep(o, store.RecordDone)
 	default:
-		p.g.reports.expect(p.record(o), func() { p.done(o) })
+		p.g.reports.expect(p.record(o, store.RecordSent), func() { p.done(o) })
 	}
 }
 
-// record is what the database keeps of an accepted message until its report.
-func (p *passage) record(o sms.Outcome) *store.Record {
+// keep ends a passage of which nothing more will be heard: it is recorded, where all messages are, and then answered.
+func (p *passage) keep(o sms.Outcome, state store.RecordState) {
+	if p.g.config.Records.Messages != recordsAll {
+		p.done(o)
+		return
+	}
+	p.g.db.Insert(p.record(o, state), func(err error) {
+		if err != nil { // what became of the message stands, whatever is known of it later; the store says once that it fails
+			p.g.reports.counters.unrecorded.Add(1)
+		}
+		p.done(o)
+	})
+}
+
+// record is what the database keeps of a message whose attempts ended.
+func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 	m := *p.m
 	m.Receipt = o.Receipt
 	if text := p.g.config.Records.Text; text != nil && !*text {
@@ -133,7 +147,7 @@ func (p *passage) record(o sms.Outcome) *store.Record {
 	}
 	r := &store.Record{
 		Message:  &m,
-		State:    store.RecordSent,
+		State:    state,
 		Egress:   o.Egress,
 		Rule:     p.route.Rule,
 		Attempts: p.attempt,
@@ -154,7 +168,7 @@ func (p *passage) fail(o sms.Outcome) {
 		Protocol: o.Protocol.String(),
 		Code:     o.Status,
 	})
-	p.done(o)
+	p.keep(o, store.RecordFailed)
 }
 
 // received is the event that tells of a message that came in.

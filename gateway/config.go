@@ -68,10 +68,12 @@ type SMPPConfig struct {
 	ReassemblyTimeout Duration `yaml:"reassembly_timeout"`
 }
 
-// RecordsConfig is section `records`: what is kept of messages in the database.
+// RecordsConfig is section `records`: what is kept of messages in the database. `records: pending` says the same as
+// `records: {messages: pending}`.
 type RecordsConfig struct {
-	Keep Duration `yaml:"keep"` // how long a record stays, from the time that its message came
-	Text *bool    `yaml:"text"` // false: what a message says is left out of its record; nil: true
+	Messages string   `yaml:"messages"` // which have a record: all, or pending
+	Keep     Duration `yaml:"keep"`     // how long a record stays, from the time that its message came
+	Text     *bool    `yaml:"text"`     // false: what a message says is left out of its record; nil: true
 }
 
 // MIConfig is section `mi`.
@@ -94,6 +96,18 @@ type LogConfig struct {
 
 // Duration is a time.Duration that YAML writes as 30s or 5m.
 type Duration time.Duration
+
+// Which messages have a record: every one, or those that the gateway itself has still to do with.
+const (
+	recordsAll     = "all"
+	recordsPending = "pending"
+)
+
+// UnmarshalText reads the short form.
+func (c *RecordsConfig) UnmarshalText(b []byte) error {
+	c.Messages = string(b)
+	return nil
+}
 
 // UnmarshalText reads 30s, 5m, 1h30m.
 func (d *Duration) UnmarshalText(b []byte) error {
@@ -143,6 +157,7 @@ func (c Config) WithDefaults() Config {
 	}
 	or(&c.SMPP.MaxConnections, 1000)
 	or(&c.SMPP.ReassemblyTimeout, Duration(5*time.Minute))
+	or(&c.Records.Messages, recordsAll)
 	or(&c.Records.Keep, Duration(30*24*time.Hour))
 	or(&c.MI.Listen, "127.0.0.1:8888")
 	or(&c.Log.Level, "info")
@@ -172,6 +187,9 @@ func (c Config) Check() []sms.Fault {
 	faults = append(faults, c.SMPP.check()...)
 	if c.SMPP.ReassemblyTimeout < 0 {
 		fault("smpp.reassembly_timeout", "is negative: want a time such as 5m")
+	}
+	if c.Records.Messages != recordsAll && c.Records.Messages != recordsPending {
+		fault("records.messages", strconv.Quote(c.Records.Messages)+" is not all or pending")
 	}
 	if c.Records.Keep < Duration(time.Hour) {
 		fault("records.keep", "a report may come that late: want an hour or more, such as 720h")

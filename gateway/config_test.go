@@ -105,6 +105,26 @@ log:
 	}
 }
 
+// `records: pending` is short for the key below it.
+func TestShortRecords(t *testing.T) {
+	for text, want := range map[string]string{
+		"records: pending": "pending", "records: {messages: pending}": "pending", "records: all": "all", "records:": "all",
+	} {
+		config, faults := ParseConfig([]byte(text))
+		config = config.WithDefaults()
+		if faults = append(faults, config.Check()...); len(faults) > 0 || config.Records.Messages != want {
+			t.Errorf("%s: %q, faults %v", text, config.Records.Messages, faults)
+		}
+	}
+	config, _ := ParseConfig([]byte("records: some"))
+	if faults := config.WithDefaults().Check(); len(faults) != 1 || faults[0].Path != "records.messages" {
+		t.Errorf("%v", faults)
+	}
+	if _, faults := ParseConfig([]byte("records: [all]")); len(faults) != 1 || faults[0].Path != "records" {
+		t.Errorf("%v", faults)
+	}
+}
+
 func TestConfigThatIsNoYAML(t *testing.T) {
 	for _, text := range []string{"sip: [", "just words", "- a\n- list", "a: 1\n---\nb: 2"} {
 		if _, faults := ParseConfig([]byte(text)); len(faults) == 0 {

@@ -153,8 +153,9 @@ func (r *reports) expect(record *store.Record, done func()) {
 	// Queued before a receipt can find the message, so that its report is written after it.
 	r.db.Insert(record, func(err error) {
 		if err != nil {
-			// The next hop has the message, so a refusal would double it. Its report is lost only if we stop before it comes.
-			r.log.Error("a message that awaits its report could not be recorded", "message", m.ID, "error", err)
+			// The next hop has the message, so a refusal would double it. Its report is lost only if we stop before it comes. The
+			// store says once that it fails.
+			r.counters.unrecorded.Add(1)
 		}
 		done()
 	})

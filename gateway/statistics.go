@@ -22,7 +22,7 @@ type counters struct {
 }
 
 type reportCounters struct {
-	received, matched, unmatched atomic.Uint64
+	received, matched, unmatched, unrecorded atomic.Uint64
 }
 
 // Statistics gives every statistic, group by group. Counters count from the start or the last ResetStatistics.
@@ -80,6 +80,7 @@ func (g *Gateway) measure() []Statistic {
 		counter("core", "messages_received", g.counters.accepted.Load(), "messages that came in by any leg"),
 		counter("core", "messages_sent", g.counters.sent.Load(), "messages that a next hop accepted"),
 		counter("core", "messages_failed", g.counters.failed.Load(), "messages that no next hop accepted"),
+		counter("core", "messages_unrecorded", g.reports.counters.unrecorded.Load(), "messages whose record the database did not take"),
 		gauge("core", "messages_awaiting", uint64(g.decisions.len()), "messages that wait for an application to decide"),
 		gauge("core", "parts_waiting", uint64(g.parts.Len()), "long messages that wait for their missing parts"),
 		counter("receipt", "received", g.reports.counters.received.Load(), "delivery receipts that came"),

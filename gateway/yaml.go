@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding"
 	"fmt"
 	"os"
 	"reflect"
@@ -73,6 +74,12 @@ func (r *yamlReader) read(node ast.Node, into reflect.Value, path string) {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{n}
 	default:
+		if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok && node.Type() == ast.StringType {
+			ast.Walk(&expansion{reader: r, path: path}, node)
+			if err := text.UnmarshalText([]byte(node.(*ast.StringNode).Value)); err == nil {
+				return
+			}
+		}
 		r.fault(strings.TrimSuffix(path, "."), node, "want keys below it")
 		return
 	}

@@ -138,6 +138,7 @@ func (r *rig) configure(ctx context.Context, dir string, e ends) error {
 	lines := []string{
 		"node: load",
 		"db: sqlite:load.db",
+		"records: pending",
 		"mi: {listen: '127.0.0.1:0'}",
 		"log: {level: info, format: json}",
 		"smpp: {default_connection: smsc, listen: ['127.0.0.1:0']}",

@@ -68,6 +68,8 @@ type committer struct {
 	mu     sync.Mutex
 	queue  []op
 	closed bool
+	// finishing says that done of ops is being called, which may queue what follows from them, even after close.
+	finishing bool
 
 	wake    chan struct{} // holds one token: the queue is no longer empty, is full enough, or was closed
 	done    chan struct{}
@@ -87,9 +89,9 @@ func newCommitter(ctx context.Context, db *DB, bound int) (*committer, error) {
 
 func (c *committer) put(o op) {
 	c.mu.Lock()
-	if c.closed || len(c.queue) >= c.bound {
+	if over := c.closed && !c.finishing; over || len(c.queue) >= c.bound {
 		o.err = ErrBusy
-		if c.closed {
+		if over {
 			o.err = ErrClosed
 		}
 		c.mu.Unlock()
@@ -111,7 +113,7 @@ func (c *committer) signal() {
 	}
 }
 
-// close lets what is queued be committed and waits for it.
+// close lets what is queued be committed, and what follows from it, and waits for that.
 func (c *committer) close() {
 	c.mu.Lock()
 	c.closed = true
@@ -154,13 +156,25 @@ func (c *committer) run() {
 			rest = rest[len(batch):]
 			last = time.Now()
 			c.commit(batch)
-			for i := range batch {
-				batch[i].finish()
-			}
+			c.finish(batch)
 		}
 		clear(ops) // lets go of the messages
 		spare = ops
 	}
+}
+
+// finish tells what became of ops.
+func (c *committer) finish(ops []op) {
+	finishing := func(is bool) {
+		c.mu.Lock()
+		c.finishing = is
+		c.mu.Unlock()
+	}
+	finishing(true)
+	for i := range ops {
+		ops[i].finish()
+	}
+	finishing(false)
 }
 
 // commit writes ops in one transaction, or as many as it takes to part the bad ones from the good.

@@ -118,11 +118,14 @@ func TestCloseCommitsWhatIsQueued(t *testing.T) {
 	db := open(t, path)
 	release := hold(t, db)
 	m := message("late")
-	var got error
-	db.Insert(&Record{Message: m, State: RecordDone}, func(err error) { got = err })
+	got, next := errors.New("not called"), errors.New("not called")
+	db.Insert(&Record{Message: m, State: RecordDone}, func(err error) {
+		got = err
+		db.Insert(&Record{Message: message("what follows"), State: RecordDone}, func(err error) { next = err })
+	})
 	release()
-	if err := db.Close(); err != nil || got != nil {
-		t.Fatal(err, got)
+	if err := db.Close(); err != nil || got != nil || next != nil {
+		t.Fatal(err, got, next)
 	}
 	if err := wait(func(done func(error)) { db.Insert(&Record{Message: message("x")}, done) }); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
