@@ -164,24 +164,6 @@ func TestFormatParse(t *testing.T) {
 	}
 }
 
-func TestCombine(t *testing.T) {
-	for _, tt := range []struct {
-		segments []sms.State
-		want     sms.State
-	}{
-		{nil, sms.StateNone},
-		{[]sms.State{sms.StateDelivered}, sms.StateDelivered},
-		{[]sms.State{sms.StateDelivered, sms.StateUndeliverable, sms.StateDelivered}, sms.StateUndeliverable},
-		{[]sms.State{sms.StateExpired, sms.StateDelivered}, sms.StateExpired},
-		{[]sms.State{sms.StateUndeliverable, sms.StateNone}, sms.StateNone},
-		{[]sms.State{sms.StateEnroute, sms.StateUndeliverable, sms.StateDelivered}, sms.StateEnroute},
-	} {
-		if got := Combine(tt.segments); got != tt.want {
-			t.Errorf("%v: %v, want %v", tt.segments, got, tt.want)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(uint8(4), []byte("abc\x00"), []byte{2}, []byte{3, 0, 1}, "id:0123456789 sub:001 dlvrd:001 submit date:2511231427 done date:2511231428 stat:DELIVRD err:000 text:Hello")
 	f.Add(uint8(0x20), []byte{}, []byte{}, []byte{}, "text:x id : 1 date: submit date :: stat:")

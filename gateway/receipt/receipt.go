@@ -59,16 +59,3 @@ var stateWords = map[string]sms.State{
 	"ENROUTE": sms.StateEnroute, "BUFFRED": sms.StateEnroute, "BUFFERED": sms.StateEnroute,
 	"SCHEDULED": sms.StateEnroute,
 }
-
-// Combine makes the state of a message of those of its segments: the worst of them, and one that is open while any is. With no
-// segments it is StateNone.
-func Combine(segments []sms.State) sms.State {
-	if len(segments) == 0 {
-		return sms.StateNone
-	}
-	worst := segments[0]
-	for _, s := range segments[1:] {
-		worst = worst.Worse(s)
-	}
-	return worst
-}

@@ -32,12 +32,10 @@ type accountBind struct {
 	remote   string
 	local    string
 	log      *slog.Logger
-	session  *session
 	inbound  inbound
 	several  wire.SubmitMulti // what a submit_multi is decoded into
 	init     *time.Timer
 	idleness *time.Timer   // inactivity; nil: none
-	worked   atomic.Int64  // when there was a message last, in nanoseconds since 1970
 	inactive atomic.Bool   // it is unbound because there was none for too long
 	up       chan struct{} // closed when BindUp was told
 	counted  bool          // see noLongerUnbound; the lock of Accounts guards it
@@ -49,16 +47,14 @@ type accountBind struct {
 	account    *account
 	id         string
 	mode       string
-	receives   bool
 	alphabet   sms.Alphabet
 	inactivity time.Duration
 
-	// The account's lock guards what follows.
+	// The account's lock guards what follows; session stays what it was made as.
+	lane
 	state    BindState
 	since    time.Time
-	draining bool
 	deadline *time.Timer
-	current  *submission // a message of which a part was sent
 }
 
 func newAccountBind(a *Accounts, conn net.Conn) *accountBind {
@@ -120,7 +116,7 @@ func (b *accountBind) closeUnbound(cause error) {
 
 // checkInactive unbinds an ESME that has exchanged no message for too long.
 func (b *accountBind) checkInactive() {
-	idle := time.Since(time.Unix(0, b.worked.Load()))
+	idle := time.Since(b.session.lastWorked())
 	if idle < b.inactivity {
 		b.idleness.Reset(b.inactivity - idle)
 		return
@@ -136,7 +132,6 @@ func (b *accountBind) received(s *session, h wire.Header, body []byte) {
 		b.bind(h, body)
 		return
 	}
-	b.worked.Store(time.Now().UnixNano())
 	var err error
 	switch h.Command {
 	case wire.CmdSubmitSM, wire.CmdDataSM:
@@ -471,16 +466,7 @@ func (b *accountBind) drain(timeout time.Duration) (idle bool) {
 	}
 	b.draining, b.state, b.since = true, BindUnbinding, time.Now()
 	b.deadline = time.AfterFunc(timeout, b.session.unbind)
-	return b.session.drain() && b.current == nil
-}
-
-// settle unbinds a bind that is to end, if nothing is in flight.
-func (b *accountBind) settle() {
-	b.account.mu.Lock()
-	defer b.account.mu.Unlock()
-	if b.draining && b.current == nil && b.session.drain() {
-		b.session.unbind()
-	}
+	return b.finished()
 }
 
 // bound is for sessions that we bind.
@@ -489,9 +475,9 @@ func (b *accountBind) bound(*session) {}
 // answered is called by the session.
 func (b *accountBind) answered(_ *session, answers []answer) {
 	if b.account != nil {
-		b.account.answered(b, answers)
+		b.account.answered(&b.lane, answers)
 	}
 }
 
 // idle is called by the session.
-func (b *accountBind) idle(*session) { b.settle() }
+func (b *accountBind) idle(*session) { b.account.settle(&b.lane) }

@@ -254,11 +254,7 @@ func (a *Accounts) Close(ctx context.Context) {
 	a.sessions.Wait()
 	a.passwords.close()
 	for _, account := range *a.table.Load() {
-		account.mu.Lock()
-		if account.timer != nil {
-			account.timer.Stop()
-		}
-		account.mu.Unlock()
+		account.shut()
 	}
 }
 

@@ -442,7 +442,7 @@ func TestDeliverToAnESME(t *testing.T) {
 		rx.send(wire.CmdDeliverSMResp, 0, second.Sequence, &wire.SMResp{})
 		start := time.Now()
 		third, _ := rx.read(wire.CmdDeliverSM)
-		if waited := time.Since(start); waited != accountPause {
+		if waited := time.Since(start); waited != firstPause {
 			t.Errorf("after %v", waited)
 		}
 		if o := w.outcome(list[0]); o.Severity != sms.Throttled {

@@ -43,18 +43,16 @@ type bind struct {
 	inbound    inbound
 
 	// The connection's lock guards what follows.
+	lane
 	state     BindState
 	since     time.Time
-	session   *session
 	boundAt   time.Time // zero unless bound
 	remote    string
 	local     string
 	lastError string
 	retryAt   time.Time
 	tried     bool        // its first try had its answer, see connection.establishing
-	draining  bool        // it is to end once nothing is in flight
-	deadline  *time.Timer // when it ends although something is
-	current   *submission // a message of which a part was sent
+	deadline  *time.Timer // when it ends although something is in flight
 }
 
 func newBind(c *connection, id string) *bind {
@@ -229,16 +227,7 @@ func (b *bind) stop() (idle bool) {
 	b.enter(BindUnbinding)
 	session := b.session
 	b.deadline = time.AfterFunc(b.connection.cfg.ResponseTimeout, session.unbind)
-	return session.drain() && b.current == nil
-}
-
-// settle unbinds a bind that is to end, if nothing is in flight.
-func (b *bind) settle() {
-	b.connection.mu.Lock()
-	defer b.connection.mu.Unlock()
-	if b.draining && b.current == nil && b.session != nil && b.session.drain() {
-		b.session.unbind()
-	}
+	return b.finished()
 }
 
 // bound is called by the session when the peer accepted the bind.
@@ -260,7 +249,7 @@ func (b *bind) bound(s *session) {
 }
 
 // answered is called by the session.
-func (b *bind) answered(_ *session, answers []answer) { b.connection.answered(b, answers) }
+func (b *bind) answered(_ *session, answers []answer) { b.connection.answered(&b.lane, answers) }
 
 // idle is called by the session.
-func (b *bind) idle(*session) { b.settle() }
+func (b *bind) idle(*session) { b.connection.settle(&b.lane) }

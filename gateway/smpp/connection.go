@@ -2,10 +2,6 @@ package smpp
 
 import (
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"sipsmpp/gateway/sms"
@@ -14,17 +10,13 @@ import (
 // connection is one generation of a row of table smpp: a row that changes gets a new one, which takes over the queue and starts
 // when the old one's binds are gone, since a peer counts them.
 type connection struct {
-	row      sms.ConnectionConfig // as Apply got it, to tell what changed
-	cfg      sms.ConnectionConfig // the same with defaults
-	enabled  bool
-	all      *Connections
-	counters *counters
-	log      *slog.Logger
-	refs     atomic.Uint32           // concatenation references
-	statuses map[uint32]sms.Severity // that the row moves to another class
-	gone     chan struct{}           // closed when it was retired and its last bind has ended
+	row     sms.ConnectionConfig // as Apply got it, to tell what changed
+	cfg     sms.ConnectionConfig // the same with defaults
+	enabled bool
+	all     *Connections
+	gone    chan struct{} // closed when it was retired and its last bind has ended
 
-	mu      sync.Mutex
+	outbox  // with the lock, which guards what follows
 	binds   []*bind
 	live    int         // binds that run
 	started bool        // the binds of the generation before are gone
@@ -33,27 +25,24 @@ type connection struct {
 	// retired says that nothing new is taken: replaced, removed, or shut down, which is when `over` is what Submit answers.
 	retired bool
 	over    sms.Outcome
-	queue   queue
 	// establishing counts the binds that have not had their first answer since a reload: meanwhile messages wait for them.
 	establishing int
-	pausedUntil  time.Time
-	pauses       int
-	pace         pace
-	timer        *time.Timer
-	timerAt      time.Time
 }
 
 // newConnection makes a generation with its binds, which do not run yet.
 func newConnection(all *Connections, row sms.ConnectionConfig, enabled bool, counts *counters, bindID func() string) *connection {
-	c := &connection{
-		row: row, cfg: withDefaults(row), enabled: enabled, all: all, counters: counts,
-		log: all.log.With("connection", row.Name), gone: make(chan struct{}),
+	c := &connection{row: row, cfg: withDefaults(row), enabled: enabled, all: all, gone: make(chan struct{})}
+	c.open(sms.Connection(row.Name), all.log.With("connection", row.Name), counts, c.cfg.Throughput)
+	c.statuses, c.queueTimeout = c.cfg.Statuses.Map(), c.cfg.QueueTimeout
+	c.slower = func(t Throttle) {
+		t.Connection = row.Name
+		all.handler.Throttled(t)
 	}
-	c.refs.Store(rand.Uint32())
-	c.statuses, c.pace = c.cfg.Statuses.Map(), newPace(c.cfg.Throughput)
+	c.free = func() { all.handler.Unthrottled(row.Name) }
 	if enabled {
 		for range c.cfg.Binds {
-			c.binds = append(c.binds, newBind(c, bindID()))
+			b := newBind(c, bindID())
+			c.binds, c.lanes = append(c.binds, b), append(c.lanes, &b.lane)
 		}
 	}
 	return c
@@ -108,11 +97,7 @@ func (c *connection) startBinds() {
 
 // leave says that the generation is over.
 func (c *connection) leave() {
-	c.mu.Lock()
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.mu.Unlock()
+	c.shut()
 	close(c.gone)
 	c.all.generations.Done()
 }
@@ -133,7 +118,7 @@ func (c *connection) retire(next *connection, over sms.Outcome) (handOver func()
 	c.mu.Unlock()
 
 	for _, b := range idle {
-		b.settle()
+		c.settle(&b.lane)
 	}
 	if left {
 		c.leave()
@@ -171,7 +156,7 @@ func (c *connection) submit(m *sms.Message, done func(sms.Outcome)) {
 // take queues a submission, or ends it.
 func (c *connection) take(s *submission, now time.Time) {
 	if s.failed != nil {
-		s.done(s.outcome(c.row.Name))
+		s.done(s.outcome(c.leg))
 		return
 	}
 	c.mu.Lock()
@@ -184,13 +169,10 @@ func (c *connection) take(s *submission, now time.Time) {
 	if o, ok := c.refusal(); ok {
 		c.mu.Unlock()
 		s.fail(o)
-		s.done(s.outcome(c.row.Name))
+		s.done(s.outcome(c.leg))
 		return
 	}
-	c.queue.push(s)
-	ended := c.pump(now, nil)
-	c.mu.Unlock()
-	c.end(ended)
+	c.push(s, now)
 }
 
 // refusal says whether a message cannot be taken now, and why.
@@ -231,18 +213,10 @@ func (c *connection) binding() bool {
 	return false
 }
 
-// end tells what became of messages. No lock is held.
-func (c *connection) end(ended []*submission) {
-	for _, s := range ended {
-		s.done(s.outcome(c.row.Name))
-	}
-}
-
 // abandoned is called when a try of b is over, bound or not: what it had begun goes no further, and what waits in the queue waits
 // no longer if no bind is up. It gives what b was, and since when it had been bound, if it had.
 func (c *connection) abandoned(b *bind, left []answer, cause error) (was BindStatus, boundAt time.Time) {
 	now := time.Now()
-	var ended []*submission
 	c.mu.Lock()
 	was, boundAt = b.status(), b.boundAt
 	b.session, b.boundAt = nil, time.Time{}
@@ -251,37 +225,14 @@ func (c *connection) abandoned(b *bind, left []answer, cause error) (was BindSta
 	if !b.draining {
 		b.lastError = cause.Error()
 	}
-	if s := b.current; s != nil {
-		b.current = nil
-		s.stopped, s.reason = true, cause
-		if s.open == 0 {
-			ended = append(ended, s)
-		}
+	ended := c.cut(&b.lane, left, cause, nil)
+	if c.establishing == 0 && !c.binding() {
+		ended = c.giveUp(cause.Error(), ended)
 	}
-	for i := range left {
-		c.classify(&left[i])
-		s := left[i].message
-		s.record(&left[i])
-		if s.over() {
-			ended = append(ended, s)
-		}
-	}
-	ended = c.pump(now, c.orphans(ended, cause))
+	ended = c.pump(now, ended)
 	c.mu.Unlock()
 	c.end(ended)
 	return was, boundAt
-}
-
-// orphans ends what waits in the queue while no bind is up or about to be. The lock is held.
-func (c *connection) orphans(ended []*submission, cause error) []*submission {
-	if c.establishing > 0 || c.binding() {
-		return ended
-	}
-	for _, s := range c.queue.take() {
-		s.fail(sms.Failed(sms.Temporary, sms.CauseNotReady, cause.Error()))
-		ended = append(ended, s)
-	}
-	return ended
 }
 
 // status is what smpp_list shows.

@@ -84,6 +84,9 @@ func (s *session) handle(h wire.Header, body []byte) {
 	}
 	s.mu.Lock()
 	now := s.state
+	if h.Command != wire.CmdEnquireLink {
+		s.worked = s.lastRead
+	}
 	s.mu.Unlock()
 	if !legal[now][s.role.peer()].has(h.Command) {
 		s.log.Debug("a command that is illegal in this state", "command", h.Command, "seq", h.Sequence)
@@ -147,7 +150,6 @@ func (s *session) segmentAnswered(r request, h wire.Header, body []byte) answer 
 		a.congestion, a.congested = state, true
 	}
 	if h.Status != wire.StatusOK {
-		a.severity = severity(h.Status)
 		return a // an error response may have no body, and nothing else in it matters (SMPP 3.4, 4.4.2)
 	}
 	a.fate = sms.Accepted
@@ -156,7 +158,9 @@ func (s *session) segmentAnswered(r request, h wire.Header, body []byte) answer 
 		s.counters.malformed.Add(1)
 		s.log.Debug("a response with a bad body", "command", h.Command, "seq", h.Sequence, "error", err)
 	}
-	a.id = s.resp.MessageID
+	if s.role == esme { // message_id is unused in a deliver_sm_resp (SMPP 3.4, 4.6.2)
+		a.id, a.named = s.resp.MessageID, true
+	}
 	return a
 }
 

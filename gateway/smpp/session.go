@@ -79,8 +79,9 @@ type answer struct {
 	segment int
 	fate    sms.Fate // Accepted, Refused, Unknown or NotSent
 	status  wire.Status
-	id      string // SMSC id where it was accepted
-	reason  error  // why there is no answer
+	id      string // SMSC id where it was accepted and the peer gives one, which named says
+	named   bool
+	reason  error // why there is no answer
 	// congestion is the peer's congestion_state where congested says that it told one (SMPP 5.0, 4.8.4.18).
 	congestion uint32
 	congested  bool
@@ -123,10 +124,11 @@ type session struct {
 	lastWords  error  // the cause to close with when out is empty
 	reads      uint64
 	lastRead   time.Time
-	enquiring  bool // an enquire_link waits for its response
-	unanswered int  // requests of the peer that the owner has not answered
-	draining   bool // requests of the peer are refused
-	noTLVs     bool // the peer's interface_version is below 3.4
+	worked     time.Time // when something but enquire_link came or went last
+	enquiring  bool      // an enquire_link waits for its response
+	unanswered int       // requests of the peer that the owner has not answered
+	draining   bool      // requests of the peer are refused
+	noTLVs     bool      // the peer's interface_version is below 3.4
 	timer      *time.Timer
 	timerAt    time.Time // when timer runs out; zero: it does not run
 }
@@ -237,6 +239,7 @@ func (s *session) submit(m *submission, segment int, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	s.worked = now
 	s.register(request{command: command, sequence: sequence, sent: now, message: m, segment: segment}, out, start)
 	return nil
 }
@@ -353,6 +356,13 @@ func (s *session) unbind() {
 		s.state = stateUnbinding
 		_ = s.requestLocked(wire.CmdUnbind, nil) // a header always encodes
 	}
+}
+
+// lastWorked is when something but enquire_link came or went last.
+func (s *session) lastWorked() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.worked
 }
 
 // inFlight is how many segments wait for their response.

@@ -5,10 +5,10 @@ import (
 	"sipsmpp/gateway/sms"
 )
 
-// severity says what a command_status of the connection's peer, other than ESME_ROK, asks for next: what the row says, else what
-// it means to most.
-func (c *connection) severity(s wire.Status) sms.Severity {
-	if class, moved := c.statuses[uint32(s)]; moved {
+// severity says what a command_status of the peer, other than ESME_ROK, asks for next: what the row says, else what it means to
+// most.
+func (o *outbox) severity(s wire.Status) sms.Severity {
+	if class, moved := o.statuses[uint32(s)]; moved {
 		return class
 	}
 	return severity(s)

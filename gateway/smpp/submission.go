@@ -121,10 +121,12 @@ func (s *submission) record(a *answer) {
 	switch a.fate {
 	case sms.Accepted:
 		s.accepted++
-		if s.ids == nil {
-			s.ids = make([]string, len(s.encoded.Parts))
+		if a.named {
+			if s.ids == nil {
+				s.ids = make([]string, len(s.encoded.Parts))
+			}
+			s.ids[a.segment] = a.id
 		}
-		s.ids[a.segment] = a.id
 		return
 	case sms.Refused:
 		if class := a.severity; !s.refused || worse(class, s.severity) {
@@ -152,14 +154,14 @@ func (s *submission) over() bool {
 //   - else unknown if one has no answer, or if some were accepted and the rest never left: the peer has a part of it
 //   - else not sent if none left
 //   - else accepted
-func (s *submission) outcome(connection string) sms.Outcome {
+func (s *submission) outcome(leg sms.Leg) sms.Outcome {
 	if s.failed != nil {
 		o := *s.failed
-		o.Egress = sms.Connection(connection)
+		o.Egress = leg
 		return o
 	}
 	o := sms.Outcome{
-		Egress: sms.Connection(connection), SMSCIDs: s.ids, Segments: len(s.encoded.Parts), Alphabet: s.encoded.Alphabet,
+		Egress: leg, SMSCIDs: s.ids, Segments: len(s.encoded.Parts), Alphabet: s.encoded.Alphabet,
 		Receipt: s.receipt,
 	}
 	switch {
@@ -191,7 +193,7 @@ func (c *connection) prepare(m *sms.Message, done func(sms.Outcome), now time.Ti
 		s.fail(expired(m))
 		return s
 	}
-	if err := s.encode(&c.cfg, uint16(c.refs.Add(1))); err != nil {
+	if err := s.encode(&c.cfg, c.ref()); err != nil {
 		s.fail(sms.Failed(sms.Permanent, sms.CauseUnencodable, err.Error()))
 	}
 	return s
