@@ -97,6 +97,8 @@ type Counters struct {
 	Throttled  uint64 `json:"throttled"`
 	Unexpected uint64 `json:"unexpected"` // responses that nobody waited for
 	Malformed  uint64 `json:"malformed"`  // PDUs and receipts of the peer that do not parse
+	Limited    uint64 `json:"limited"`    // PDUs of an account that were refused because it sent more than its throughput
+	Bound      uint64 `json:"bound"`      // binds that came up
 }
 
 // Bind is one SMPP session.

@@ -31,7 +31,7 @@ type account struct {
 
 func newAccount(all *Accounts, row sms.AccountConfig) *account {
 	a := &account{all: all, systemID: row.SystemID}
-	a.open(sms.Account(row.SystemID), all.log.With("account", row.SystemID), new(counters), 0)
+	a.open(sms.Account(row.SystemID), all.log.With("account", row.SystemID), newCounters(), 0)
 	a.slower, a.free = func(Throttle) {}, func() {} // the log says it
 	a.set(row)
 	return a
@@ -146,10 +146,22 @@ func (a *account) join(b *accountBind, h wire.Header, resp *wire.BindResp, noTLV
 	if h.Command != wire.CmdBindTransmitter {
 		a.lanes = append(a.lanes, &b.lane)
 	}
+	a.counters.bound.Add(1)
 	return BindStatus{
 		ID: b.id, Owner: sms.Account(a.systemID), Mode: b.mode, State: b.state, Since: b.since, Remote: b.remote, Local: b.local,
 		Window: s.sessionConfig.window,
 	}, true, nil
+}
+
+// remove says that the account's row is gone: nothing binds to it any more.
+func (a *account) remove() {
+	a.mu.Lock()
+	a.gone = true
+	idle := len(a.binds) == 0
+	a.mu.Unlock()
+	if idle {
+		a.all.totals.settle(a.counters)
+	}
 }
 
 // leave ends a bind: what it had begun goes no further, and what waits in the queue waits no longer if no bind can receive it.
@@ -164,8 +176,12 @@ func (a *account) leave(b *accountBind, left []answer, cause error) (was BindSta
 	}
 	ended := a.orphans(cause.Error(), a.cut(&b.lane, left, cause, nil))
 	ended = a.pump(now, ended)
+	over := a.gone && len(a.binds) == 0
 	a.mu.Unlock()
 	a.end(ended)
+	if over {
+		a.all.totals.settle(a.counters)
+	}
 	return was
 }
 

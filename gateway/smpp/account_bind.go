@@ -332,6 +332,7 @@ func (b *accountBind) submit(h wire.Header, sm *wire.SM) {
 		return
 	}
 	if !b.account.take(segmentsOf(sm.ShortMessage, sm.TLVs)) {
+		b.account.counters.limited.Add(1)
 		s.answer(h, wire.StatusThrottled, "", nil)
 		return
 	}
@@ -394,6 +395,7 @@ func (b *accountBind) submitMulti(h wire.Header) {
 		return
 	}
 	if !b.account.take(len(p.Dests) * segmentsOf(p.ShortMessage, p.TLVs)) {
+		b.account.counters.limited.Add(1)
 		s.answer(h, wire.StatusThrottled, "", nil)
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sipsmpp/gateway/metric"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 )
@@ -78,6 +79,7 @@ type Accounts struct {
 	passwords *passwords
 	guard     *guard
 	table     atomic.Pointer[map[string]*account]
+	totals    totals
 	sessions  sync.WaitGroup
 	listening sync.WaitGroup
 
@@ -142,17 +144,19 @@ func (a *Accounts) Apply(rows []sms.AccountConfig) (changes Changes) {
 			drained = append(drained, known)
 		}
 	}
+	var removed []*counters
 	for name, account := range old {
 		if table[name] == nil {
 			changes.Removed = append(changes.Removed, name)
-			account.mu.Lock()
-			account.gone = true
-			account.mu.Unlock()
+			removed = append(removed, account.counters)
 			drained = append(drained, account)
 		}
 	}
 	slices.Sort(changes.Removed)
-	a.table.Store(&table)
+	a.totals.swap(removed, func() { a.table.Store(&table) })
+	for _, name := range changes.Removed {
+		old[name].remove()
+	}
 	a.mu.Unlock()
 	for _, account := range drained {
 		account.drain()
@@ -218,11 +222,22 @@ func (a *Accounts) Status() []AccountStatus {
 	return list
 }
 
-// ResetCounters sets the counters of every account to zero.
-func (a *Accounts) ResetCounters() {
-	for _, account := range *a.table.Load() {
-		account.counters.reset()
+// Totals sums up what all accounts counted, those that are there no more as well.
+func (a *Accounts) Totals() Counters {
+	return a.totals.sum(func(add func(*counters)) {
+		for _, account := range *a.table.Load() {
+			add(account.counters)
+		}
+	})
+}
+
+// ResponseTimes are how long the ESMEs took to answer a segment, by the account's name.
+func (a *Accounts) ResponseTimes() map[string]metric.Snapshot {
+	times := make(map[string]metric.Snapshot)
+	for name, account := range *a.table.Load() {
+		times[name] = account.counters.response.Snapshot()
 	}
+	return times
 }
 
 // Close takes no more connections, lets what is in flight be answered, unbinds and closes. When ctx ends first, the sockets are

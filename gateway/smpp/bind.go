@@ -240,6 +240,7 @@ func (b *bind) bound(s *session) {
 	}
 	b.enter(BindBound)
 	b.boundAt, b.lastError = b.since, ""
+	c.counters.bound.Add(1)
 	b.first()
 	status := b.status()
 	c.mu.Unlock()

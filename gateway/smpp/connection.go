@@ -98,6 +98,12 @@ func (c *connection) startBinds() {
 // leave says that the generation is over.
 func (c *connection) leave() {
 	c.shut()
+	c.mu.Lock()
+	last := c.next == nil
+	c.mu.Unlock()
+	if last {
+		c.all.totals.settle(c.counters)
+	}
 	close(c.gone)
 	c.all.generations.Done()
 }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sipsmpp/gateway/metric"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 )
@@ -53,6 +54,8 @@ type Connections struct {
 	mu     sync.Mutex // lets one change of the table run at a time
 	closed bool
 	lastID map[string]int // the number of the last bind that a name had
+
+	totals totals
 }
 
 // Option changes what NewConnections makes.
@@ -113,13 +116,15 @@ func (c *Connections) apply(configs []sms.ConnectionConfig) (changes Changes, af
 			changes.Changed = append(changes.Changed, cfg.Name)
 		}
 	}
+	var removed []*counters
 	for name := range old {
 		if table[name] == nil {
 			changes.Removed = append(changes.Removed, name)
+			removed = append(removed, old[name].counters)
 		}
 	}
 	slices.Sort(changes.Removed)
-	c.table.Store(&table)
+	c.totals.swap(removed, func() { c.table.Store(&table) })
 
 	for _, name := range changes.Removed {
 		after = append(after, old[name].retire(nil, sms.Failed(sms.Temporary, sms.CauseNotReady, "the connection was removed")))
@@ -136,7 +141,7 @@ func (c *Connections) apply(configs []sms.ConnectionConfig) (changes Changes, af
 
 // make makes a generation. The lock is held.
 func (c *Connections) make(cfg sms.ConnectionConfig, enabled bool, prev *connection) *connection {
-	counts := new(counters)
+	counts := newCounters()
 	if prev != nil {
 		counts = prev.counters
 	}
@@ -225,11 +230,22 @@ func (c *Connections) renew(name string, wanted func(now bool) (enabled, change 
 	return nil
 }
 
-// ResetCounters sets the counters of every connection to zero.
-func (c *Connections) ResetCounters() {
-	for _, connection := range *c.table.Load() {
-		connection.counters.reset()
+// Totals sums up what all connections counted, those that are there no more as well.
+func (c *Connections) Totals() Counters {
+	return c.totals.sum(func(add func(*counters)) {
+		for _, connection := range *c.table.Load() {
+			add(connection.counters)
+		}
+	})
+}
+
+// ResponseTimes are how long the peers of the connections took to answer a segment, by the connection's name.
+func (c *Connections) ResponseTimes() map[string]metric.Snapshot {
+	times := make(map[string]metric.Snapshot)
+	for name, connection := range *c.table.Load() {
+		times[name] = connection.counters.response.Snapshot()
 	}
+	return times
 }
 
 // Close takes nothing more, lets what is in flight be answered, unbinds and closes. What is queued ends NotSent. When ctx ends

@@ -427,14 +427,6 @@ func TestUnbindIsNeverAnswered(t *testing.T) {
 	})
 }
 
-func TestCountersAdd(t *testing.T) {
-	c := Counters{1, 2, 3, 4, 5, 6, 7, 8}
-	c.Add(Counters{10, 20, 30, 40, 50, 60, 70, 80})
-	if c != (Counters{11, 22, 33, 44, 55, 66, 77, 88}) {
-		t.Fatalf("%+v", c)
-	}
-}
-
 func TestQueueKeepsTheOrder(t *testing.T) {
 	var q queue
 	in, out := 0, 0

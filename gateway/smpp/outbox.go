@@ -120,7 +120,9 @@ func (o *outbox) pump(now time.Time, ended []*submission) []*submission {
 			continue
 		}
 		o.pace.count(now)
-		s.open++
+		if s.open++; s.next == 0 {
+			s.begun = now
+		}
 		if s.next++; s.next < len(s.encoded.Parts) {
 			l.current = s // all segments of a message go by one bind, in order
 		}
@@ -192,6 +194,7 @@ func (o *outbox) answered(l *lane, answers []answer) {
 	for i := range answers {
 		a := &answers[i]
 		o.classify(a)
+		a.timed(o.counters, now)
 		if o.heed(a, now, &throttle) {
 			freed = true
 		}

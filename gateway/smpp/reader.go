@@ -144,7 +144,7 @@ func (s *session) response(h wire.Header, body []byte) {
 
 // segmentAnswered reads a submit_sm_resp or the nack in its place.
 func (s *session) segmentAnswered(r request, h wire.Header, body []byte) answer {
-	a := answer{message: r.message, segment: r.segment, fate: sms.Refused, status: h.Status}
+	a := answer{message: r.message, segment: r.segment, fate: sms.Refused, status: h.Status, sent: r.sent}
 	err := s.resp.DecodeBody(body)
 	if state, told := s.resp.TLVs.Uint(wire.TagCongestionState); told && err == nil {
 		a.congestion, a.congested = state, true

@@ -82,10 +82,18 @@ type answer struct {
 	id      string // SMSC id where it was accepted and the peer gives one, which named says
 	named   bool
 	reason  error // why there is no answer
+	sent    time.Time
 	// congestion is the peer's congestion_state where congested says that it told one (SMPP 5.0, 4.8.4.18).
 	congestion uint32
 	congested  bool
 	severity   sms.Severity // of a refusal
+}
+
+// timed measures how long the peer took to answer, if it did.
+func (a *answer) timed(c *counters, now time.Time) {
+	if a.fate == sms.Accepted || a.fate == sms.Refused {
+		c.response.Observe(now.Sub(a.sent))
+	}
 }
 
 // sessionConfig is what a session goes by.

@@ -82,6 +82,8 @@ type Counters struct {
 	Throttled  uint64 // refusals that said so
 	Unexpected uint64 // responses that nobody waited for
 	Malformed  uint64 // PDUs of the peer that did not parse, and receipts that nobody could read
+	Limited    uint64 // PDUs of an account that were refused because it sent more than its throughput
+	Bound      uint64 // binds that came up
 }
 
 // Add adds what another connection counted.
@@ -92,8 +94,10 @@ func (c *Counters) Add(d Counters) {
 	c.Received += d.Received
 	c.Receipts += d.Receipts
 	c.Throttled += d.Throttled
+	c.Limited += d.Limited
 	c.Unexpected += d.Unexpected
 	c.Malformed += d.Malformed
+	c.Bound += d.Bound
 }
 
 // Changes is what a reload did, by name.

@@ -27,6 +27,7 @@ type submission struct {
 	deadline time.Time // to leave the queue
 	next     int       // the segment to send next
 	open     int       // segments that were sent and not answered
+	begun    time.Time // when the first segment was sent
 	stopped  bool      // no more of it is sent: a segment was not accepted, or its bind died
 
 	accepted int
@@ -162,7 +163,7 @@ func (s *submission) outcome(leg sms.Leg) sms.Outcome {
 	}
 	o := sms.Outcome{
 		Egress: leg, SMSCIDs: s.ids, Segments: len(s.encoded.Parts), Alphabet: s.encoded.Alphabet,
-		Receipt: s.receipt,
+		Receipt: s.receipt, Begun: s.begun,
 	}
 	switch {
 	case s.refused:

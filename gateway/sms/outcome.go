@@ -1,5 +1,7 @@
 package sms
 
+import "time"
+
 // Fate is what is known of an attempt to hand a message to a next hop. It alone says what may happen next.
 type Fate uint8
 
@@ -89,10 +91,11 @@ type Outcome struct {
 	Status   uint32
 	Detail   string // for people: what happened, and what to do
 
-	Egress   Leg      // the target that took it, or that was tried last
-	SMSCIDs  []string // of its segments, in order, as the SMSC gave them; an empty string where a segment has none
-	Segments int      // how many it went out in; 0 where the egress knows none
-	Alphabet Alphabet // what the text went out in
+	Egress   Leg       // the target that took it, or that was tried last
+	SMSCIDs  []string  // of its segments, in order, as the SMSC gave them; an empty string where a segment has none
+	Segments int       // how many it went out in; 0 where the egress knows none
+	Alphabet Alphabet  // what the text went out in
+	Begun    time.Time // when the first octets of it went to the next hop; zero: none did
 	// Receipt is what was asked of the SMSC: what the sender wanted and what the connection asks for anyway. Where it is not
 	// ReceiptNone the message is recorded before it is answered.
 	Receipt ReceiptRequest

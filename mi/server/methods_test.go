@@ -42,9 +42,9 @@ func TestResults(t *testing.T) {
 	for _, tt := range []struct{ method, params, want string }{
 		{"smpp_list", `[]`, `{"connections":[{"name":"acme","peer":"10.0.0.1:2775","session_type":"transceiver","enabled":true,"state":"bound",` +
 			`"binds":[{"id":"acme#1","mode":"transceiver","state":"bound","since":"2026-03-01T12:00:00.000Z","remote":"10.0.0.1:2775","local":"10.0.0.2:40000","window":10,"in_flight":2,"last_error":""}],` +
-			`"queued":0,"sent":5,"refused":0,"unanswered":0,"received":0,"receipts":0,"throttled":0,"unexpected":0,"malformed":0}],` +
+			`"queued":0,"sent":5,"refused":0,"unanswered":0,"received":0,"receipts":0,"throttled":0,"unexpected":0,"malformed":0,"limited":0,"bound":0}],` +
 			`"accounts":[{"system_id":"shop","enabled":true,"binds":[{"id":"shop#1","mode":"transceiver","state":"bound","remote":"","local":"","window":0,"in_flight":0,"last_error":""}],` +
-			`"queued":0,"sent":0,"refused":0,"unanswered":0,"received":7,"receipts":0,"throttled":0,"unexpected":0,"malformed":0}]}`},
+			`"queued":0,"sent":0,"refused":0,"unanswered":0,"received":7,"receipts":0,"throttled":0,"unexpected":0,"malformed":0,"limited":0,"bound":0}]}`},
 		{"smpp_list", `["nobody"]`, `{"code":404,"message":"` + gateway.ErrUnknownConnection.Error() + `"}`},
 		{"smpp_reload", `[]`, `{"added":["acme"],"changed":[],"removed":[],"unchanged":2}`},
 		{"smpp_disable", `["acme"]`, `"OK"`},
