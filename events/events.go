@@ -138,6 +138,17 @@ type MessageReport struct {
 	SMSCIDs  List   `json:"smsc_ids"`
 }
 
+// MessageLoop says that a message came round in a circle; E_MESSAGE_FAILED follows.
+type MessageLoop struct {
+	ID      string `json:"id"`
+	Ref     string `json:"ref,omitempty"`
+	Ingress string `json:"ingress"`
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Rule    string `json:"rule,omitempty"` // that sends it there
+	Reason  string `json:"reason"`
+}
+
 // ReceiptUnmatched says that a receipt came for which no message is known.
 type ReceiptUnmatched struct {
 	Connection  string `json:"connection,omitempty"`
@@ -188,6 +199,7 @@ func (MessageSent) Name() string      { return "E_MESSAGE_SENT" }
 func (MessageDeferred) Name() string  { return "E_MESSAGE_DEFERRED" }
 func (MessageFailed) Name() string    { return "E_MESSAGE_FAILED" }
 func (MessageReport) Name() string    { return "E_MESSAGE_REPORT" }
+func (MessageLoop) Name() string      { return "E_MESSAGE_LOOP" }
 func (ReceiptUnmatched) Name() string { return "E_RECEIPT_UNMATCHED" }
 func (MIChanged) Name() string        { return "E_MI_CHANGED" }
 func (SIPPeerDown) Name() string      { return "E_SIP_PEER_DOWN" }
@@ -229,6 +241,7 @@ var declarations = []Declaration{
 	declare[MessageDeferred]("a message waits for its next attempt"),
 	declare[MessageFailed]("a message was not delivered to any next hop"),
 	declare[MessageReport]("the SMSC told what became of a message"),
+	declare[MessageLoop]("a message came round in a circle"),
 	declare[ReceiptUnmatched]("a receipt came for which no message is known"),
 	declare[MIChanged]("somebody changed something by the management interface"),
 	declare[SIPPeerDown]("a next hop of messages to SIP does not answer"),

@@ -25,6 +25,7 @@ func TestDeclarations(t *testing.T) {
 		"E_MESSAGE_DEFERRED id ref reason attempt next_attempt",
 		"E_MESSAGE_FAILED id ref reason protocol code",
 		"E_MESSAGE_REPORT id ref from to state error done_time smsc_ids",
+		"E_MESSAGE_LOOP id ref ingress from to rule reason",
 		"E_RECEIPT_UNMATCHED connection account smsc_id state likely_cause",
 		"E_MI_CHANGED who method params",
 		"E_SIP_PEER_DOWN peer reason",

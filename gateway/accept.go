@@ -53,6 +53,8 @@ func (p *passage) refusal() (o sms.Outcome, refused bool) {
 		return sms.Failed(sms.Temporary, sms.CauseShutdown, ""), true
 	case !p.m.Expires.IsZero() && !time.Now().Before(p.m.Expires):
 		return sms.Failed(sms.Permanent, sms.CauseExpired, ""), true
+	case p.m.Hops < 0:
+		return sms.Failed(sms.Permanent, sms.CauseLoop, "it came by as many gateways as it may"), true
 	case p.route.Loop:
 		return sms.Failed(sms.Permanent, sms.CauseLoop, "rule "+p.route.Rule+" sends it back to "+p.m.Ingress.String()), true
 	case len(p.route.Targets) == 0:
@@ -161,6 +163,12 @@ func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 
 func (p *passage) fail(o sms.Outcome) {
 	p.g.counters.failed.Add(1)
+	if looped(o) {
+		p.g.hub.Publish(events.MessageLoop{
+			ID: p.m.ID.String(), Ref: p.m.Ref, Ingress: p.m.Ingress.String(), From: p.m.From.String(), To: p.m.To.String(),
+			Rule: p.route.Rule, Reason: o.Reason(),
+		})
+	}
 	p.g.hub.Publish(events.MessageFailed{
 		ID:       p.m.ID.String(),
 		Ref:      p.m.Ref,

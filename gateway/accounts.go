@@ -181,6 +181,8 @@ func (g *Gateway) ReloadAccounts(ctx context.Context) (smpp.Changes, error) {
 func (g *Gateway) applyAccounts(rows []sms.AccountConfig) smpp.Changes {
 	slices.SortFunc(rows, func(a, b sms.AccountConfig) int { return cmp.Compare(a.SystemID, b.SystemID) })
 	g.accountRows.Store(&rows)
+	g.duplicates.set(rows)
+	g.setHops()
 	return g.accounts.Apply(rows)
 }
 
@@ -284,6 +286,10 @@ type fromAccounts struct{ g *Gateway }
 
 // Submit takes what an account submits: a message, or one part of it.
 func (h fromAccounts) Submit(m *sms.Message, answer func(wire.Status, sms.ID)) {
+	h.g.hops.take(m)
+	if answer = h.g.duplicates.first(m, answer); answer == nil {
+		return
+	}
 	if m.Part.IsSet() {
 		h.g.part(m, answer)
 		return

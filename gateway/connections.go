@@ -67,6 +67,7 @@ func (g *Gateway) apply(rows []sms.ConnectionConfig, faults []sms.Fault) smpp.Ch
 		t.addInvalid(f)
 	}
 	g.table.Store(t)
+	g.setHops()
 	changes := g.connections.Apply(rows)
 	g.routes.Store(route.New(g.rules.Load(), defaultConnection(g.config.SMPP.DefaultConnection, rows), names))
 	return changes

@@ -15,9 +15,9 @@ func (p *passage) try() {
 	case target.Reject:
 		p.ended(target.Outcome())
 	case target.Leg.Kind == sms.LegConnection:
-		p.g.connections.Submit(target.Leg.Name, p.out, p.ended)
+		p.g.connections.Submit(target.Leg.Name, p.g.hops.give(p.out, target.Leg), p.ended)
 	case target.Leg.Kind == sms.LegAccount:
-		p.g.accounts.Submit(target.Leg.Name, p.out, p.ended)
+		p.g.accounts.Submit(target.Leg.Name, p.g.hops.give(p.out, target.Leg), p.ended)
 	case target.URI != "":
 		m := p.out
 		if to := target.Recipient(m); to != m.To {

@@ -43,6 +43,8 @@ type Gateway struct {
 	parts       *text.Reassembler
 	reports     *reports
 	decisions   *decisions
+	hops        hops
+	duplicates  duplicates
 
 	routes      atomic.Pointer[route.Table]
 	rules       atomic.Pointer[route.Rules]

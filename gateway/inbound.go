@@ -25,6 +25,7 @@ type fromSMPP struct{ g *Gateway }
 
 // Message takes a deliver_sm: a message, or one part of it.
 func (h fromSMPP) Message(m *sms.Message, answer func(wire.Status)) {
+	h.g.hops.take(m)
 	if m.Part.IsSet() {
 		h.g.part(m, func(s wire.Status, _ sms.ID) { answer(s) })
 		return

@@ -102,6 +102,7 @@ func (g *Gateway) measure() []Statistic {
 		counter("account", "segments_sent", accounts.Sent, "segments that accounts accepted, receipts too"),
 		counter("account", "segments_refused", accounts.Refused, "segments that accounts refused"),
 		counter("account", "segments_unanswered", accounts.Unanswered, "segments that accounts did not answer"),
+		counter("account", "duplicates", g.duplicates.counts.Load(), "submits that repeated an earlier one and were answered as that was"),
 		counter("account", "malformed", accounts.Malformed, "PDUs of accounts that could not be read"),
 		counter("account", "receipts_delivered", g.relay.delivered.Load(), "receipts that accounts took"),
 		counter("account", "receipts_refused", g.relay.refused.Load(), "receipts that accounts refused or did not answer; they are sent again"),

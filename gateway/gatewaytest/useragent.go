@@ -22,6 +22,7 @@ type UAMessage struct {
 	To          string // the Request-URI
 	Text        string // the body as it is
 	ContentType string
+	MaxForwards int
 }
 
 // UserAgent is a SIP user agent for tests and the demo. It is built on sipgo's own server and client, so that the two ends of a
@@ -100,6 +101,9 @@ func (u *UserAgent) message(req *sip.Request, tx sip.ServerTransaction) {
 	m := UAMessage{To: req.Recipient.String(), Text: string(req.Body())}
 	if from := req.From(); from != nil {
 		m.From = from.Address.String()
+	}
+	if h := req.MaxForwards(); h != nil {
+		m.MaxForwards = int(h.Val())
 	}
 	if h := req.ContentType(); h != nil {
 		m.ContentType = h.Value()

@@ -30,7 +30,9 @@ func (e *Endpoint) appendRequest(b []byte, o *outgoing, by transport, now time.T
 	b = append(b, o.to.sentBy[by]...)
 	b = append(b, ";branch="...)
 	b = appendBranch(b, o.branch)
-	b = append(b, ";rport\r\nMax-Forwards: 70\r\nFrom: "...)
+	b = append(b, ";rport\r\nMax-Forwards: "...)
+	b = strconv.AppendInt(b, int64(forwards(m)), 10)
+	b = append(b, "\r\nFrom: "...)
 	b = appendFrom(b, m.From, e.domain)
 	b = append(b, ";tag="...)
 	b = appendHex(b, o.fromTag)
@@ -73,6 +75,15 @@ func (e *Endpoint) appendRequest(b []byte, o *outgoing, by transport, now time.T
 	b = strconv.AppendInt(b, int64(len(text)), 10)
 	b = append(b, "\r\n\r\n"...)
 	return append(b, text...)
+}
+
+// forwards is the Max-Forwards of a message that goes on: one less than it came with (RFC 3261, 16.6, step 3), so that a circle of
+// gateways and proxies ends, and 70 where it came with none (RFC 3261, 8.1.1.6).
+func forwards(m *sms.Message) int {
+	if m.Hops == 0 {
+		return 70
+	}
+	return max(0, int(m.Hops)-1)
 }
 
 // appendTo appends the URI that a message goes to.

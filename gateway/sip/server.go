@@ -299,6 +299,7 @@ func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message,
 		From:     addressOf(&sender),
 		To:       addressOf(&to),
 		Received: now,
+		Hops:     int16(min(max(m.maxForwards, 0), math.MaxUint8)),
 	}
 	if from.user != nil && !from.user.MayUse(msg.From) {
 		return nil, nil, refusal{code: 403, reason: "From Is Not Yours"}

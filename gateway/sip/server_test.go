@@ -335,11 +335,11 @@ func TestTooManyInProgress(t *testing.T) {
 func TestMessageFields(t *testing.T) {
 	b := newBench(Config{})
 	before := time.Now()
-	b.hear(aMessage("Max-Forwards: 70\r\n", "Expires: 60\r\nP-Asserted-Identity: \"Al\" <sip:+4930123@example.com;user=phone>, <tel:+4930456>\r\n"))
+	b.hear(aMessage("Max-Forwards: 70\r\n", "Max-Forwards: 17\r\nExpires: 60\r\nP-Asserted-Identity: \"Al\" <sip:+4930123@example.com;user=phone>, <tel:+4930456>\r\n"))
 	m := b.got[0]
 	if m.From.String() != "+4930123" || m.To.String() != "+4915112345678" || m.Text != "hello" || m.Ref != "c1@example.com" ||
 		m.Peer != "udp:127.0.0.1:40000" || m.Ingress != sms.SIP || !m.ID.IsZero() || m.Received.Before(before) ||
-		m.Expires.Sub(m.Received) != time.Minute {
+		m.Expires.Sub(m.Received) != time.Minute || m.Hops != 17 {
 		t.Errorf("got %+v", m)
 	}
 }

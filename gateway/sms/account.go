@@ -29,6 +29,8 @@ type AccountConfig struct {
 	Alphabet          Alphabet      // options.alphabet: what data_coding 0 means
 	LongMessage       LongMessage   // options.long_message: how a long message reaches the ESME
 	QueueTimeout      time.Duration // options.queue_timeout: how long a message to the ESME waits for a slot
+	HopsTLV           uint16        // options.hops_tlv: as with connections
+	DuplicateWindow   time.Duration // options.duplicate_window: how long the same submit is taken for a repetition; 0: never
 }
 
 func (c AccountConfig) String() string { return c.SystemID }

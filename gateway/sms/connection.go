@@ -66,6 +66,7 @@ type ConnectionConfig struct {
 	InterfaceVersion uint8          // options.interface_version: 0x34 unless the peer needs another
 	Statuses         StatusClasses  // options.statuses: what is no longer of the class that the gateway gives it
 	TLVNames         TLVNames       // options.tlvs
+	HopsTLV          uint16         // options.hops_tlv: the tag that carries sms.Message.Hops; 0: none does
 	Shift            string         // options.shift: a language whose national tables the peer's phones read
 	Transliterate    bool           // options.transliterate: what GSM has in the place of what it has not
 	TLSFiles         TLSFiles       // options.tls_ca, tls_cert, tls_key

@@ -173,6 +173,19 @@ var accountOptions = map[string]accountOption{
 	"response_timeout":   accountDuration(func(a *sms.AccountConfig) *time.Duration { return &a.ResponseTimeout }),
 	"inactivity_timeout": accountDuration(func(a *sms.AccountConfig) *time.Duration { return &a.InactivityTimeout }),
 	"queue_timeout":      accountDuration(func(a *sms.AccountConfig) *time.Duration { return &a.QueueTimeout }),
+	"duplicate_window":   accountDuration(func(a *sms.AccountConfig) *time.Duration { return &a.DuplicateWindow }),
+	"hops_tlv": {
+		read: func(a *sms.AccountConfig, s string) (err error) {
+			a.HopsTLV, err = readTag(s)
+			return err
+		},
+		write: func(a sms.AccountConfig) string {
+			if a.HopsTLV == 0 {
+				return ""
+			}
+			return sms.FormatTag(a.HopsTLV)
+		},
+	},
 	"alphabet": {
 		read: func(a *sms.AccountConfig, s string) error {
 			alphabet, _ := sms.ParseAlphabet(s)
@@ -265,6 +278,7 @@ func SetAccountOptions(a *sms.AccountConfig, text string) error {
 	plain := NewAccount(a.SystemID, a.PasswordHash)
 	a.EnquireLink, a.ResponseTimeout, a.InactivityTimeout = plain.EnquireLink, plain.ResponseTimeout, 0
 	a.QueueTimeout, a.Alphabet, a.LongMessage = 0, plain.Alphabet, plain.LongMessage
+	a.HopsTLV, a.DuplicateWindow = 0, 0
 	parseAccountOptions(r, a, text)
 	errs := make([]error, len(r.faults))
 	for i, f := range r.faults {

@@ -65,8 +65,20 @@ var options = map[string]option{
 			return fmt.Sprintf("%d.%d", c.InterfaceVersion>>4, c.InterfaceVersion&15)
 		},
 	},
-	"statuses":        statusesOption,
-	"tlvs":            tlvsOption,
+	"statuses": statusesOption,
+	"tlvs":     tlvsOption,
+	"hops_tlv": {
+		read: func(c *sms.ConnectionConfig, raw json.RawMessage) (err error) {
+			c.HopsTLV, err = readTag(strings.Trim(string(raw), `"`))
+			return err
+		},
+		write: func(c sms.ConnectionConfig) any {
+			if c.HopsTLV == 0 {
+				return nil
+			}
+			return sms.FormatTag(c.HopsTLV)
+		},
+	},
 	"shift":           shiftOption,
 	"transliterate":   flagOption(func(c *sms.ConnectionConfig) *bool { return &c.Transliterate }),
 	"tls_ca":          textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.CA }),
@@ -74,6 +86,15 @@ var options = map[string]option{
 	"tls_key":         textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSFiles.Key }),
 	"tls_server_name": textOption(func(c *sms.ConnectionConfig) *string { return &c.TLSServerName }),
 	"tls_insecure":    flagOption(func(c *sms.ConnectionConfig) *bool { return &c.TLSInsecure }),
+}
+
+// readTag reads the tag of an optional parameter that a vendor may define (SMPP 3.4, 5.3.1).
+func readTag(s string) (uint16, error) {
+	tag, ok := sms.ParseTag(s)
+	if !ok || tag < 0x1400 || tag > 0x3FFF {
+		return 0, errors.New(`want a tag from 0x1400 to 0x3FFF, as "0x1500"`)
+	}
+	return tag, nil
 }
 
 // maxDuration bounds the times in options: a year.

@@ -159,6 +159,7 @@ type rare struct {
 	TLVs             []rareTLV           `json:"tlvs,omitempty"`
 	Notify           *sms.Notify         `json:"notify,omitempty"`
 	Wanted           []sms.WantedReceipt `json:"wanted,omitempty"`
+	Hops             int16               `json:"hops,omitempty"`
 }
 
 type rareTLV struct {
@@ -169,13 +170,13 @@ type rareTLV struct {
 // rareOf gives the column's value: nil where there is nothing rare.
 func rareOf(m *sms.Message) (any, error) {
 	if m.ServiceType == "" && m.ProtocolID == 0 && !m.ReplaceIfPresent && !m.ReplyPath && !m.Incomplete && !m.Part.IsSet() &&
-		len(m.TLVs) == 0 && m.Notify == nil && len(m.Wanted) == 0 {
+		len(m.TLVs) == 0 && m.Notify == nil && len(m.Wanted) == 0 && m.Hops == 0 {
 		return nil, nil
 	}
 	r := rare{
 		ServiceType: escape(m.ServiceType), ProtocolID: m.ProtocolID, ReplaceIfPresent: m.ReplaceIfPresent,
 		ReplyPath: m.ReplyPath, Incomplete: m.Incomplete, Notify: m.Notify,
-		Wanted: m.Wanted,
+		Wanted: m.Wanted, Hops: m.Hops,
 	}
 	if m.Part.IsSet() {
 		r.Part = &m.Part
@@ -190,6 +191,7 @@ func rareOf(m *sms.Message) (any, error) {
 func (r *rare) to(m *sms.Message) error {
 	m.ServiceType, m.ProtocolID, m.ReplaceIfPresent = unescape(r.ServiceType), r.ProtocolID, r.ReplaceIfPresent
 	m.ReplyPath, m.Incomplete, m.Notify, m.Wanted = r.ReplyPath, r.Incomplete, r.Notify, r.Wanted
+	m.Hops = r.Hops
 	if r.Part != nil {
 		m.Part = *r.Part
 	}
