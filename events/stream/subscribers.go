@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -16,8 +17,9 @@ import (
 )
 
 // Subscribers sends the events of a hub to addresses that were subscribed by event_subscribe: by UDP each event as a datagram,
-// by TCP each as a line. A TCP subscriber that is away is tried again until its subscription ends, and gets what the hub still
-// keeps. A datagram may be lost on its way, and nobody learns of it.
+// by TCP one JSON object after the other with nothing between them, as OpenSIPS does and its subscribers read it. A TCP subscriber
+// that is away is tried again until its subscription ends, and gets what the hub still keeps. A datagram may be lost on its way,
+// and nobody learns of it.
 type Subscribers struct {
 	hub  *events.Hub
 	log  *slog.Logger
@@ -48,9 +50,8 @@ const (
 
 // The errors of Subscribe, beside those of an address that cannot be used.
 var (
-	ErrSocket       = errors.New("want udp:host:port or tcp:host:port")
-	ErrTooMany      = fmt.Errorf("there are %d subscriptions already: end one with expire=0", maxActive)
-	ErrUnsubscribed = errors.New("there is no such subscription: subscribers_list lists them")
+	ErrSocket  = errors.New("want udp:host:port or tcp:host:port")
+	ErrTooMany = fmt.Errorf("there are %d subscriptions already: end one with expire=0", maxActive)
 )
 
 // NewSubscribers makes an empty list; Close ends what is in it then.
@@ -60,7 +61,8 @@ func NewSubscribers(hub *events.Hub, log *slog.Logger) *Subscribers {
 	return s
 }
 
-// Subscribe sends what filter takes to socket until expire is over, or keeps that up for longer. An expiry of zero ends it.
+// Subscribe sends what filter takes to socket until expire is over, or keeps that up for longer. An expiry of zero ends it; one
+// that is over by itself is ended well, since a subscriber that ends it at its expiry cannot know.
 func (s *Subscribers) Subscribe(filter events.Filter, socket string, expire time.Duration) error {
 	network, address, _ := strings.Cut(socket, ":")
 	if network != "udp" && network != "tcp" {
@@ -75,11 +77,11 @@ func (s *Subscribers) Subscribe(filter events.Filter, socket string, expire time
 	a, had := s.active[key]
 	had = had && a.ctx.Err() == nil // else it has just expired
 	switch {
-	case expire == 0 && had:
-		a.cancel()
-		return nil
 	case expire == 0:
-		return ErrUnsubscribed
+		if had {
+			a.cancel()
+		}
+		return nil
 	case had:
 		a.expiry.Reset(expire)
 		a.expires = time.Now().Add(expire)
@@ -116,12 +118,8 @@ func (s *Subscribers) Subscribe(filter events.Filter, socket string, expire time
 // send sends until ctx ends.
 func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, network, address string) {
 	log := s.log.With("subscriber", network+":"+address)
-	var conn net.Conn
-	defer func() {
-		if conn != nil {
-			_ = conn.Close()
-		}
-	}()
+	var conn *subscriberConn
+	defer func() { conn.hangUp() }()
 	retry := retryMin
 	for {
 		entries, err := cursor.Next(ctx)
@@ -129,15 +127,15 @@ func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, net
 			return
 		}
 		for sent := false; !sent; {
-			if conn == nil {
-				dialer := net.Dialer{Timeout: dialTimeout}
-				conn, err = dialer.DialContext(ctx, network, address)
+			if conn.isGone() {
+				conn.hangUp()
+				conn, err = dialSubscriber(ctx, network, address)
 			}
 			if err == nil {
 				if network == "udp" {
 					err = sendDatagrams(log, conn, entries)
 				} else {
-					err = sendLines(conn, entries)
+					err = sendObjects(conn, entries)
 				}
 			}
 			if sent = err == nil; sent {
@@ -145,10 +143,8 @@ func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, net
 				continue
 			}
 			log.Debug("a subscriber cannot be reached", "error", err, "retry", retry)
-			if conn != nil {
-				_ = conn.Close()
-				conn, err = nil, nil
-			}
+			conn.hangUp()
+			conn, err = nil, nil
 			select {
 			case <-time.After(retry):
 			case <-ctx.Done():
@@ -156,6 +152,51 @@ func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, net
 			}
 			retry = min(2*retry, retryMax)
 		}
+	}
+}
+
+// subscriberConn is a connection to a subscriber. A nil one is none.
+type subscriberConn struct {
+	net.Conn
+	gone chan struct{} // closes when a TCP subscriber hung up; nil of UDP
+}
+
+// dialSubscriber connects to a subscriber. What a TCP subscriber says is read and dropped, so that its hanging up is noticed
+// before an event is written to nobody: that of python-opensips takes one read from each connection and closes it.
+func dialSubscriber(ctx context.Context, network, address string) (*subscriberConn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &subscriberConn{Conn: conn}
+	if network == "tcp" {
+		c.gone = make(chan struct{})
+		go func() {
+			_, _ = io.Copy(io.Discard, conn) // ends when either side closes
+			close(c.gone)
+			_ = conn.Close()
+		}()
+	}
+	return c, nil
+}
+
+func (c *subscriberConn) isGone() bool {
+	if c == nil {
+		return true
+	}
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// hangUp closes the connection, if there is one.
+func (c *subscriberConn) hangUp() {
+	if c != nil {
+		_ = c.Close()
 	}
 }
 
@@ -171,15 +212,15 @@ func sendDatagrams(log *slog.Logger, conn net.Conn, entries []events.Entry) erro
 	return nil
 }
 
-func sendLines(conn net.Conn, entries []events.Entry) error {
+func sendObjects(conn net.Conn, entries []events.Entry) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	lines := make(net.Buffers, 0, 2*len(entries))
+	objects := make(net.Buffers, 0, len(entries))
 	for _, e := range entries {
-		lines = append(lines, e.JSON, []byte("\n"))
+		objects = append(objects, e.JSON)
 	}
-	_, err := lines.WriteTo(conn)
+	_, err := objects.WriteTo(conn)
 	return err
 }
 

@@ -58,8 +58,6 @@ func (s *Server) eventSubscribe(ctx context.Context, p mi.EventSubscribeParams) 
 		return "", badValue("socket", err.Error())
 	case errors.Is(err, stream.ErrTooMany):
 		return "", mi.NewError(mi.CodeThrottled, err.Error(), nil)
-	case errors.Is(err, stream.ErrUnsubscribed):
-		return "", mi.NewError(mi.CodeNotFound, err.Error(), nil)
 	case err != nil:
 		return "", err
 	}

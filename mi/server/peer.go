@@ -161,7 +161,7 @@ func (p *peer) close() {
 }
 
 // subscribe sends the peer what a filter takes, in addition to what it gets, or keeps it up for longer. An expiry of zero ends
-// it.
+// it, also where there is none.
 func (p *peer) subscribe(hub *events.Hub, filter events.Filter, start events.Start, expire time.Duration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,11 +172,11 @@ func (p *peer) subscribe(hub *events.Hub, filter events.Filter, start events.Sta
 	s, had := p.subscriptions[name]
 	had = had && s.ctx.Err() == nil // else it has just expired
 	switch {
-	case expire == 0 && had:
-		s.cancel()
-		return nil
 	case expire == 0:
-		return mi.NewError(mi.CodeNotFound, "this connection has no such subscription", nil)
+		if had {
+			s.cancel()
+		}
+		return nil
 	case had:
 		s.expiry.Reset(expire)
 		s.expires = time.Now().Add(expire)
