@@ -149,8 +149,11 @@ func (e *Endpoint) begin(o *outgoing, now time.Time) {
 		due = now.Add(o.patience(&e.cfg)) // no retransmissions: TCP has its own
 	}
 	o.began, o.due, o.interval, o.sent, o.proceeding = now, due, e.cfg.T1, 1, false
+	if o.first.IsZero() {
+		o.first = now
+	}
 	e.pending.put(o)
-	e.count.sent.Add(1)
+	e.count[o.by].sent.Add(1)
 	e.wheel.add(branch, due)
 	if e.closed.Load() {
 		// Close took out what was in the table, and may have come just before this one.
@@ -164,11 +167,11 @@ func (e *Endpoint) begin(o *outgoing, now time.Time) {
 func (e *Endpoint) tick(branch uint64, now time.Time) {
 	p, to, late := e.pending.clock(branch, now, &e.cfg, e.wheel)
 	if p != nil {
-		e.count.resent.Add(1)
+		e.count[byUDP].resent.Add(1)
 		to.socket.send(p)
 	}
 	if late != nil {
-		e.count.timeouts.Add(1)
+		e.count[late.by].timeouts.Add(1)
 		reason := fmt.Sprintf("%s did not answer within %v", late.hop.uri, late.patience(&e.cfg))
 		if late.hop.heard.Load() < late.began.UnixNano() {
 			e.doubt(late.hop, late.to, now, reason)
@@ -188,35 +191,39 @@ func (e *Endpoint) finish(o *outgoing, outcome sms.Outcome) {
 	if o.probe {
 		// It is no message.
 	} else if outcome.Fate == sms.Accepted {
-		e.count.accepted.Add(1)
+		e.count[o.by].accepted.Add(1)
 	} else {
-		e.count.failed.Add(1)
+		e.count[o.by].failed.Add(1)
 	}
 	e.inFlight.Add(-1)
+	outcome.Begun = o.first
 	o.done(outcome)
 	e.release()
 }
 
 // response takes a response to a request of ours (RFC 3261, 17.1.3 and 8.1.3.3).
-func (e *Endpoint) response(m *message) {
+func (e *Endpoint) response(m *message, by transport) {
 	branch, ours := parseBranch(m.top.branch)
 	if !ours || m.fault != "" || len(m.vias) > 1 || len(m.top.rest) > 0 || string(m.seqMethod) != "MESSAGE" && string(m.seqMethod) != "OPTIONS" {
-		e.count.stray.Add(1)
+		e.count[by].stray.Add(1)
 		return
 	}
 	if m.status < 200 {
 		if !e.pending.proceed(branch) {
-			e.count.stray.Add(1)
+			e.count[by].stray.Add(1)
 		}
 		return
 	}
 	o := e.pending.take(branch)
 	if o == nil {
-		e.count.stray.Add(1) // the answer to a retransmission, mostly
+		e.count[by].stray.Add(1) // the answer to a retransmission, mostly
 		return
 	}
 	now := time.Now()
 	e.heardFrom(o.hop, o.to, now)
+	if !o.probe {
+		e.count[o.by].response.Observe(now.Sub(o.began))
+	}
 	if o.probe {
 		e.finish(o, sms.Outcome{Fate: sms.Accepted}) // whatever it says, it is there
 		return

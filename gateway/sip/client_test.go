@@ -242,7 +242,7 @@ func TestRetransmissionSchedule(t *testing.T) {
 			sent := c.take()
 			c.reply(sent[0], 200)
 			c.reply(sent[1], 200) // the answer to the retransmission
-			if o := c.outcome(t); o.Fate != sms.Accepted || o.Status != 200 || o.Egress != sms.SIP {
+			if o := c.outcome(t); o.Fate != sms.Accepted || o.Status != 200 || o.Egress != sms.SIP || time.Since(o.Begun) != 600*time.Millisecond {
 				t.Errorf("outcome %+v", o)
 			}
 			pass(time.Minute)
@@ -251,6 +251,13 @@ func TestRetransmissionSchedule(t *testing.T) {
 			}
 			if s := c.Stats(); s.Stray != 1 || s.InFlight != 0 || s.Accepted != 1 || s.Resent != 1 {
 				t.Errorf("stats %+v", s)
+			}
+			by := c.Transports()
+			if len(by) != 1 || by[0].Transport != "udp" || by[0].Sent != 1 || by[0].Accepted != 1 {
+				t.Errorf("by transport %+v", by)
+			}
+			if r := by[0].Response; r.Count != 1 || r.Sum != 600*time.Millisecond {
+				t.Errorf("%d answers in %v, want one in 600 ms", r.Count, r.Sum)
 			}
 		})
 	})

@@ -42,7 +42,7 @@ func (e *Endpoint) Realm() string { return e.realm }
 
 // authenticate finds out which user sent a request, or gives the refusal. Strangers leave no state: a nonce is known by its
 // signature, and counts are kept only of who has proved to know a password.
-func (e *Endpoint) authenticate(m *message, now time.Time) (*sms.SIPUser, refusal) {
+func (e *Endpoint) authenticate(m *message, by transport, now time.Time) (*sms.SIPUser, refusal) {
 	users := *e.users.Load()
 	if len(users) == 0 {
 		return nil, refusal{code: 403}
@@ -60,7 +60,7 @@ func (e *Endpoint) authenticate(m *message, now time.Time) (*sms.SIPUser, refusa
 		}
 		u := users[c.Username]
 		if !e.proves(u, c, m) {
-			e.count.unauthorized.Add(1)
+			e.count[by].unauthorized.Add(1)
 			continue
 		}
 		if !e.nonces.use(c.Nonce, c.Nc, issued, now) {

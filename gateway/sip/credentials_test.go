@@ -318,7 +318,7 @@ func BenchmarkAuthorized(b *testing.B) {
 	for b.Loop() {
 		m.scan(request)
 		e.nonces.gens[0] = map[uint64]nonceCounts{}
-		if u, _ := e.authenticate(&m, time.Now()); u == nil {
+		if u, _ := e.authenticate(&m, byUDP, time.Now()); u == nil {
 			b.Fatal("refused")
 		}
 	}

@@ -37,7 +37,7 @@ type Endpoint struct {
 	answered *answered
 	pending  *pending
 	wheel    *wheel
-	count    counters
+	count    [transports]*counters
 
 	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	lookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
@@ -86,7 +86,7 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 	cfg = cfg.withDefaults()
 	e := &Endpoint{
 		cfg: cfg, handler: h, log: log, domain: cfg.Domain,
-		answered: newAnswered(), pending: newPending(), wheel: newWheel(), nonces: newNonces(),
+		answered: newAnswered(), pending: newPending(), wheel: newWheel(), nonces: newNonces(), count: newCounters(),
 		lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV,
 		dialTCP: (&net.Dialer{KeepAlive: tcpKeepAlives}).DialContext,
 		dials:   make(map[dialKey]*dialled), streams: make(map[*stream]struct{}),
@@ -147,7 +147,7 @@ func (e *Endpoint) listen(s string) error {
 	}
 	listener := &streamListener{e: e, l: l, by: network}
 	if network == byWS || network == byWSS {
-		listener.l = counted{l, e}
+		listener.l = counted{l, e, network}
 		listener.ws = e.serveWS(network, &listener.upgrades)
 		if network == byWSS {
 			listener.l = tls.NewListener(listener.l, e.serverTLS())

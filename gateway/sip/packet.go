@@ -28,7 +28,7 @@ func (p *packet) free() {
 
 // carrier takes packets away without blocking: a UDP socket, or one stream.
 type carrier interface {
-	network() string
+	transport() transport
 	send(p *packet)
 }
 
@@ -49,4 +49,4 @@ func (o origin) leg() sms.Leg {
 	return sms.Leg{Kind: sms.LegSIP, Name: o.user.Name}
 }
 
-func (o origin) peer() string { return o.by.network() + ":" + o.from.String() }
+func (o origin) peer() string { return o.by.transport().String() + ":" + o.from.String() }

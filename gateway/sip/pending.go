@@ -43,6 +43,7 @@ type outgoing struct {
 	stream     *stream   // nil: by UDP
 	by         transport // that the request was made for
 	began      time.Time
+	first      time.Time // when the first attempt began
 	due        time.Time // of the next retransmission
 	interval   time.Duration
 	sent       int

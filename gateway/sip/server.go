@@ -47,11 +47,11 @@ type refusal struct {
 // received is the way in for whatever a socket took: b is one message. It is done with b when it returns.
 func (e *Endpoint) received(in *inbox, b []byte, from origin) {
 	if !in.m.scan(b) {
-		e.count.malformed.Add(1)
+		e.count[from.by.transport()].malformed.Add(1)
 		return
 	}
 	if in.m.status > 0 {
-		e.response(&in.m)
+		e.response(&in.m, from.by.transport())
 		return
 	}
 	e.request(in, from)
@@ -59,7 +59,7 @@ func (e *Endpoint) received(in *inbox, b []byte, from origin) {
 
 func (e *Endpoint) request(in *inbox, from origin) {
 	m := &in.m
-	e.count.requests.Add(1)
+	e.count[from.by.transport()].requests.Add(1)
 	if string(m.method) == "ACK" {
 		return // of an INVITE that we refused; nothing answers an ACK
 	}
@@ -76,7 +76,7 @@ func (e *Endpoint) request(in *inbox, from origin) {
 	}
 	from.user = nil
 	if !from.trusted {
-		u, r := e.authenticate(m, now)
+		u, r := e.authenticate(m, from.by.transport(), now)
 		if r.code != 0 {
 			e.refuse(m, from, key, r)
 			return
@@ -92,7 +92,7 @@ func (e *Endpoint) request(in *inbox, from origin) {
 // handOver gives a new request to the handler. It is false if it was answered here.
 func (e *Endpoint) handOver(m *message, from origin, key requestKey, transaction uint64, now time.Time) bool {
 	if e.draining.Load() || int(e.inProgress.Load()) >= e.cfg.MaxInProgress {
-		e.count.overload.Add(1)
+		e.count[from.by.transport()].overload.Add(1)
 		e.refuse(m, from, key, refusal{code: 503, retryAfter: busyRetryAfter})
 		return false
 	}
@@ -127,12 +127,12 @@ func (e *Endpoint) handOver(m *message, from origin, key requestKey, transaction
 func (e *Endpoint) again(m *message, from origin, key requestKey, what known, a answer) {
 	switch what {
 	case isWorkedOn:
-		e.count.retransmissions.Add(1)
+		e.count[from.by.transport()].retransmissions.Add(1)
 	case isAnswered:
-		e.count.retransmissions.Add(1)
+		e.count[from.by.transport()].retransmissions.Add(1)
 		e.write(m, from, key, refusal{code: int(a.code), retryAfter: int(a.retryAfter)})
 	case isMerged:
-		e.count.merged.Add(1)
+		e.count[from.by.transport()].merged.Add(1)
 		e.write(m, from, key, refusal{code: 482})
 	}
 }
@@ -143,7 +143,7 @@ func toTag(key requestKey) uint64 { return key[0] ^ key[1] }
 // refuse answers without keeping anything.
 func (e *Endpoint) refuse(m *message, from origin, key requestKey, r refusal) {
 	if r.code >= 300 {
-		e.count.refused.Add(1)
+		e.count[from.by.transport()].refused.Add(1)
 	}
 	e.write(m, from, key, r)
 }
@@ -162,7 +162,7 @@ func (e *Endpoint) refuseHead(in *inbox, fr frame, from origin) {
 	if !in.m.scan(fr.octets) || in.m.status > 0 || string(in.m.method) == "ACK" {
 		return
 	}
-	e.count.requests.Add(1)
+	e.count[from.by.transport()].requests.Add(1)
 	key, _, scratch := e.answered.key(&in.m, in.scratch)
 	in.scratch = scratch
 	r := refusal{code: fr.code, reason: fr.reason}
@@ -193,9 +193,9 @@ func (x *exchange) answer(code int, retryAfter time.Duration) {
 	}
 	seconds := int(min(math.MaxUint16, (max(0, retryAfter)+time.Second-1)/time.Second))
 	if code < 300 {
-		x.e.count.answered.Add(1)
+		x.e.count[x.by.transport()].answered.Add(1)
 	} else {
-		x.e.count.refused.Add(1)
+		x.e.count[x.by.transport()].refused.Add(1)
 	}
 	x.e.answered.finish(x.key, answer{transaction: x.transaction, code: uint16(code), retryAfter: uint16(seconds)})
 	p := newPacket()

@@ -14,12 +14,12 @@ import (
 
 // record is a carrier that keeps what it was given.
 type record struct {
-	net  string
+	net  transport
 	sent []string
 	to   []*net.UDPAddr
 }
 
-func (r *record) network() string { return r.net }
+func (r *record) transport() transport { return r.net }
 
 func (r *record) send(p *packet) {
 	r.sent = append(r.sent, string(p.b))
@@ -50,7 +50,7 @@ type bench struct {
 }
 
 func newBench(cfg Config) *bench {
-	b := &bench{record: &record{net: "udp"}}
+	b := &bench{record: &record{net: byUDP}}
 	b.Endpoint = newEndpoint(cfg, b, slog.New(slog.DiscardHandler))
 	b.from = origin{
 		by: b.record, addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1).To4(), Port: 40000},
@@ -424,5 +424,5 @@ func BenchmarkRetransmission(b *testing.B) {
 
 type discard struct{ n int }
 
-func (d *discard) network() string { return "udp" }
+func (d *discard) transport() transport { return byUDP }
 func (d *discard) send(p *packet)  { d.n++; p.free() }

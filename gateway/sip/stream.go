@@ -52,7 +52,7 @@ func newStream(e *Endpoint, conn net.Conn, gone func()) *stream {
 	}
 }
 
-func (s *stream) network() string { return s.by.String() }
+func (s *stream) transport() transport { return s.by }
 
 // origin is where what comes on it came from.
 func (s *stream) origin() origin {
@@ -62,7 +62,7 @@ func (s *stream) origin() origin {
 // send queues p. On a stream that is closed it is lost, as it would be a moment later.
 func (s *stream) send(p *packet) {
 	if !s.queue(p.b) {
-		s.e.count.dropped.Add(1)
+		s.e.count[s.by].dropped.Add(1)
 	}
 	p.free()
 }
@@ -176,7 +176,7 @@ func (s *stream) read() {
 	if secured, ok := s.conn.(*tls.Conn); ok && !s.dialled {
 		_ = s.conn.SetDeadline(time.Now().Add(s.e.cfg.HandshakeTimeout))
 		if secured.Handshake() != nil {
-			s.e.count.malformed.Add(1)
+			s.e.count[s.by].malformed.Add(1)
 			s.close()
 			return
 		}
@@ -221,7 +221,7 @@ func (s *stream) read() {
 				s.e.received(&in, fr.octets, from)
 			}
 			if fr.last {
-				s.e.count.malformed.Add(1)
+				s.e.count[s.by].malformed.Add(1)
 				s.end()
 				return
 			}
@@ -277,7 +277,7 @@ func (t *streamListener) accept() {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		if !t.e.admits(addrPort(conn.RemoteAddr()).Addr()) {
+		if !t.e.admits(addrPort(conn.RemoteAddr()).Addr(), t.by) {
 			_ = conn.Close()
 			continue
 		}

@@ -78,7 +78,7 @@ func newUDPSocket(e *Endpoint, conn batchConn) *udpSocket {
 	}
 }
 
-func (s *udpSocket) network() string { return "udp" }
+func (s *udpSocket) transport() transport { return byUDP }
 
 func (s *udpSocket) end() { close(s.closing) }
 
@@ -87,7 +87,7 @@ func (s *udpSocket) send(p *packet) {
 	select {
 	case s.out <- p:
 	default:
-		s.e.count.dropped.Add(1)
+		s.e.count[byUDP].dropped.Add(1)
 		p.free()
 	}
 }
@@ -171,7 +171,7 @@ func (s *udpSocket) flush(batch []*packet, ms []ipv4.Message) {
 		case tries < 64 && s.readRefusals():
 			tries++ // the error was that of an earlier datagram; this one was not tried
 		default:
-			s.e.count.dropped.Add(1)
+			s.e.count[byUDP].dropped.Add(1)
 			if batch[sent].branch != 0 {
 				s.e.unsent(batch[sent].branch, err)
 			}

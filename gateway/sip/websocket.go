@@ -105,7 +105,7 @@ func (s *stream) readWS() {
 		if err != nil {
 			// A deadline breaks the WebSocket for good, so that the connection is closed also where it was written to meanwhile.
 			if errors.Is(err, websocket.ErrReadLimit) {
-				s.e.count.malformed.Add(1)
+				s.e.count[s.by].malformed.Add(1)
 			}
 			s.close()
 			return
@@ -163,7 +163,8 @@ func (e *Endpoint) dialWS(ctx context.Context, conn net.Conn, h *hop) (*websocke
 // counted is a listener that bounds the connections of all listeners together.
 type counted struct {
 	net.Listener
-	e *Endpoint
+	e  *Endpoint
+	by transport
 }
 
 // Accept gives the next connection that may be had, and closes those that are too many.
@@ -173,7 +174,7 @@ func (l counted) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.e.admits(addrPort(conn.RemoteAddr()).Addr()) {
+		if l.e.admits(addrPort(conn.RemoteAddr()).Addr(), l.by) {
 			return &countedConn{Conn: conn, e: l.e}, nil
 		}
 		_ = conn.Close()
@@ -181,14 +182,14 @@ func (l counted) Accept() (net.Conn, error) {
 }
 
 // admits counts a connection in, unless there are too many: half of them are for who is not trusted.
-func (e *Endpoint) admits(from netip.Addr) bool {
+func (e *Endpoint) admits(from netip.Addr, by transport) bool {
 	limit := e.cfg.MaxConnections
 	if !e.trusts(from) {
 		limit /= 2
 	}
 	if int(e.accepted.Add(1)) > limit {
 		e.accepted.Add(-1)
-		e.count.overload.Add(1)
+		e.count[by].overload.Add(1)
 		return false
 	}
 	return true
