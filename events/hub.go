@@ -25,6 +25,9 @@ type Hub struct {
 	woke   time.Time
 	timer  *time.Timer
 
+	lost     uint64              // events that subscriptions missed, counted for each of them
+	observer func(time.Duration) // see Observe
+
 	// encoding serialises those who make JSON, so that each event is encoded once however many wait for it.
 	encoding sync.Mutex
 	buffer   bytes.Buffer
@@ -87,6 +90,17 @@ func (h *Hub) Publish(e Event) {
 		h.timer.Reset(max(0, wakeGap-now.Sub(h.woke)))
 	}
 	h.mu.Unlock()
+}
+
+// Observe lets lag be told how old the oldest of the events is that a subscription got at one time; those are not counted that
+// were older than the subscription. It must not block, and is to be set before there is a subscription.
+func (h *Hub) Observe(lag func(time.Duration)) { h.observer = lag }
+
+// Lost is how many events subscriptions were too slow for, counted for each subscription.
+func (h *Hub) Lost() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lost
 }
 
 func (h *Hub) wakeAll() {
@@ -152,6 +166,7 @@ type Subscription struct {
 	filter  Filter
 	matches map[string]bool // filter's answers
 	next    uint64          // the number that it reads next
+	since   uint64          // the number of the last event before it
 	anew    bool            // it was to resume beyond the last event: say that the sequence began anew
 	last    *uint64         // the last event to give, once the context has ended
 	batch   []Entry
@@ -171,6 +186,7 @@ func (h *Hub) Subscribe(filter Filter, start Start) *Subscription {
 	s := &Subscription{hub: h, filter: filter, matches: make(map[string]bool)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	s.since = h.head
 	switch {
 	case !start.resumes:
 		s.next = h.head + 1
@@ -224,6 +240,7 @@ func (s *Subscription) read() (wait <-chan struct{}) {
 	h.mu.Lock()
 	from, oldest, head := s.next, h.first, h.head
 	first := max(from, oldest)
+	h.lost += first - from
 	if from > head && !s.anew {
 		wait = h.wake
 		h.waited = true
@@ -237,6 +254,9 @@ func (s *Subscription) read() (wait <-chan struct{}) {
 		lost := EventsLost{Count: first - from, FromSeq: from, ToSeq: first - 1}
 		s.batch = append(s.batch, Entry{Seq: lost.ToSeq, Time: time.Now(), Event: lost})
 		s.anew = false
+	}
+	if live := first > s.since; live && len(s.slots) > 0 && h.observer != nil {
+		h.observer(time.Since(s.slots[0].at))
 	}
 	for i, slot := range s.slots {
 		if s.match(slot.event.Name()) && s.filter.takesParams(slot.event) {

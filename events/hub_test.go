@@ -371,3 +371,30 @@ func TestKeptOctetsAreBounded(t *testing.T) {
 		t.Errorf("the hub holds %d octets of %d", held, maxOctets)
 	}
 }
+
+func TestObserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub("gw", 4)
+		var lags []time.Duration
+		h.Observe(func(d time.Duration) { lags = append(lags, d) })
+		h.Publish(deferred(1))
+		time.Sleep(time.Hour)
+		s := h.Subscribe(mustFilter(t, ""), After(0))
+		take(t, s) // it is older than the subscription
+		h.Publish(deferred(2))
+		time.Sleep(30 * time.Millisecond)
+		h.Publish(deferred(3))
+		time.Sleep(20 * time.Millisecond)
+		take(t, s)
+		if fmt.Sprint(lags) != "[50ms]" || h.Lost() != 0 {
+			t.Errorf("lags %v, want the oldest of what came in one batch; %d lost", lags, h.Lost())
+		}
+		for i := range 10 {
+			h.Publish(deferred(i))
+		}
+		take(t, s)
+		if h.Lost() != 6 {
+			t.Errorf("%d lost, want 6 of 10 with room for 4", h.Lost())
+		}
+	})
+}

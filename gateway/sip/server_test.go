@@ -425,4 +425,4 @@ func BenchmarkRetransmission(b *testing.B) {
 type discard struct{ n int }
 
 func (d *discard) transport() transport { return byUDP }
-func (d *discard) send(p *packet)  { d.n++; p.free() }
+func (d *discard) send(p *packet)       { d.n++; p.free() }

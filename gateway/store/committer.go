@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"sipsmpp/gateway/metric"
 	"sipsmpp/gateway/sms"
 )
 
@@ -73,7 +75,10 @@ type committer struct {
 
 	wake    chan struct{} // holds one token: the queue is no longer empty, is full enough, or was closed
 	done    chan struct{}
-	failing bool // the last transaction failed for the database's fault; the goroutine's own
+	failing atomic.Bool       // the last transaction failed for the database's fault
+	took    *metric.Histogram // of transactions that were committed
+	written atomic.Uint64
+	failed  atomic.Uint64 // writes
 	tx      *batch
 }
 
@@ -82,7 +87,7 @@ func newCommitter(ctx context.Context, db *DB, bound int) (*committer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &committer{db: db, bound: bound, wake: make(chan struct{}, 1), done: make(chan struct{}), tx: tx}
+	c := &committer{db: db, bound: bound, wake: make(chan struct{}, 1), done: make(chan struct{}), tx: tx, took: metric.New(metric.Short)}
 	go c.run()
 	return c, nil
 }
@@ -94,6 +99,7 @@ func (c *committer) put(o op) {
 		if over {
 			o.err = ErrClosed
 		}
+		c.failed.Add(1)
 		c.mu.Unlock()
 		o.finish()
 		return
@@ -187,6 +193,7 @@ func (c *committer) commit(ops []op) {
 	}
 	switch {
 	case err == nil:
+		c.written.Add(uint64(len(ops)))
 		c.recovered()
 	case blameFor(err) == blameRow && len(ops) > 1:
 		half := len(ops) / 2
@@ -195,10 +202,10 @@ func (c *committer) commit(ops []op) {
 	default:
 		if blameFor(err) == blameRow {
 			c.recovered()
-		} else if !c.failing {
-			c.failing = true
+		} else if !c.failing.Swap(true) {
 			c.db.log.Error("the database does not take what must be kept; trying with each next message", "error", err)
 		}
+		c.failed.Add(uint64(len(ops)))
 		for i := range ops {
 			ops[i].err = fmt.Errorf("db: %w", err)
 		}
@@ -206,8 +213,7 @@ func (c *committer) commit(ops []op) {
 }
 
 func (c *committer) recovered() {
-	if c.failing {
-		c.failing = false
+	if c.failing.Swap(false) {
 		c.db.log.Info("the database is back")
 	}
 }
@@ -215,7 +221,12 @@ func (c *committer) recovered() {
 func (c *committer) transact(ops []op) error {
 	ctx, cancel := c.db.deadline()
 	defer cancel()
-	return c.db.transact(ctx, func(tx *sql.Tx) error { return c.tx.run(ctx, tx, ops) })
+	begun := time.Now()
+	err := c.db.transact(ctx, func(tx *sql.Tx) error { return c.tx.run(ctx, tx, ops) })
+	if err == nil {
+		c.took.Since(begun)
+	}
+	return err
 }
 
 // deadline bounds a transaction. In SQLite there is no peer to wait for, and a context that can end costs a goroutine for each

@@ -42,8 +42,14 @@ func TestWritesAreDoneInOrder(t *testing.T) {
 				}
 			})
 		}
+		if s := db.Stats(); s.Queued != n || s.Written != 1 {
+			t.Errorf("while it is held: %+v, want %d queued", s, n)
+		}
 		release()
 		<-finished
+		if s := db.Stats(); s.Written != n+1 || s.Commits.Count != 4 || s.Commits.Sum <= 0 || s.Failed != 0 {
+			t.Errorf("at the end: %+v, want %d written by 4 commits", s, n+1)
+		}
 		if len(order) != n || !slices.IsSorted(order) {
 			t.Errorf("%d in the order %v", len(order), order)
 		}
@@ -62,6 +68,9 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 	db.Insert(&Record{Message: message("too many"), State: RecordDone}, func(err error) { refused = errors.Is(err, ErrBusy) })
 	if !refused {
 		t.Error("not refused before the call returned")
+	}
+	if s := db.Stats(); s.Failed != 1 || s.Queued != 3 || s.Failing {
+		t.Errorf("%+v, want one failed for want of room", s)
 	}
 	release()
 	for range 3 {
@@ -201,10 +210,16 @@ func TestDatabaseThatFailsIsUsedAgain(t *testing.T) {
 				t.Errorf("%v, blame %d", err, blameFor(err))
 			}
 		}
+		if s := db.Stats(); !s.Failing || s.Failed != 2 {
+			t.Errorf("%+v, want it failing", s)
+		}
 		if _, err := pool.Exec("ALTER TABLE message_gone RENAME TO message"); err != nil {
 			t.Fatal(err)
 		}
 		insert(t, db, &Record{Message: message("x"), State: RecordDone})
+		if s := db.Stats(); s.Failing || s.Written != 1 {
+			t.Errorf("%+v, want it back", s)
+		}
 	})
 }
 
