@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -43,6 +40,9 @@ func (s *Server) Handler() http.Handler {
 			fail(w, http.StatusForbidden, mi.NewError(mi.CodeForbidden, reason, nil))
 			return
 		}
+		if s.shared(w, r) {
+			return
+		}
 		if r.URL.Path != "/healthz" {
 			c, ok := s.admit(w, r)
 			if !ok {
@@ -70,48 +70,6 @@ func fail(w http.ResponseWriter, status int, err *mi.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(answer{err: err}.encode(nil))
-}
-
-// foreign says why a request does not come from a program that was pointed at us, but from a web page: a browser tells where a
-// page came from in Origin, and a name that an attacker pointed at us (DNS rebinding) stands in Host.
-func (s *Server) foreign(r *http.Request) string {
-	// Who must show a token is not fooled by a name: a page of a foreign host has none, and no browser adds it by itself.
-	if !s.isOurs(r) && (!s.access.needed() || bearer(r) == "") {
-		return "Host " + strings.ToValidUTF8(r.Host, "?") + " is none of this gateway's: use its address, or add its origin to mi.origins"
-	}
-	for _, origin := range r.Header.Values("Origin") {
-		if s.origins[strings.ToLower(origin)] {
-			continue
-		}
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
-			return "Origin " + strings.ToValidUTF8(origin, "?") + " is foreign: add it to mi.origins if it may rule the gateway"
-		}
-	}
-	return ""
-}
-
-// isOurs says that Host is a name of ours: loopback, the address that the request came to, the host that is listened on, or one
-// of Origins.
-func (s *Server) isOurs(r *http.Request) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	if isLoopback(host) || s.hosts[host] {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	return err == nil && ok && local.AddrPort().Addr().Unmap() == address.Unmap()
-}
-
-func (s *Server) addOrigin(origin string) {
-	s.origins[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
-	if u, err := url.Parse(origin); err == nil && u.Hostname() != "" {
-		s.hosts[strings.ToLower(u.Hostname())] = true
-	}
 }
 
 // serveMI serves calls: one POST each, or a WebSocket of them.

@@ -116,6 +116,55 @@ func TestForeignPages(t *testing.T) {
 	}
 }
 
+// What a page shows or runs of another site comes without an Origin, and gets nothing either.
+func TestPartsOfForeignPages(t *testing.T) {
+	s := start(t, newFakeCore(), Options{Origins: []string{"https://admin.example.org"}})
+	for _, tt := range []struct {
+		site, mode, dest string
+		status           int
+	}{
+		{"", "", "", 200}, // curl
+		{"none", "navigate", "document", 200},
+		{"same-origin", "no-cors", "image", 200},
+		{"cross-site", "navigate", "document", 200}, // a link
+		{"cross-site", "no-cors", "image", 403},
+		{"same-site", "no-cors", "script", 403}, // another port of the same host
+		{"cross-site", "navigate", "iframe", 403},
+	} {
+		if w := ask(s, "GET", "/readyz", "", "Sec-Fetch-Site", tt.site, "Sec-Fetch-Mode", tt.mode, "Sec-Fetch-Dest", tt.dest); w.Code != tt.status {
+			t.Errorf("%+v: %d %s", tt, w.Code, w.Body)
+		}
+	}
+	if w := ask(s, "POST", "/mi", versionCall, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"); w.Code != 403 {
+		t.Errorf("a form of a foreign page: %d %s", w.Code, w.Body)
+	}
+}
+
+// A page of mi.origins is told that it may read the answers, and its browser's question needs no token; nobody else is.
+func TestListedPages(t *testing.T) {
+	s := start(t, newFakeCore(), Options{
+		Origins: []string{"https://admin.example.org"}, Tokens: []gateway.MIToken{{Name: "a", Hash: mi.HashToken("a"), Role: "admin"}},
+	})
+	question := []string{"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type", "Origin"}
+	w := ask(s, "OPTIONS", "/mi", "", append(question, "https://admin.example.org")...)
+	if h := w.Header(); w.Code != 204 || h.Get("Access-Control-Allow-Origin") != "https://admin.example.org" || h.Get("Vary") != "Origin" ||
+		h.Get("Access-Control-Allow-Headers") != "Content-Type, Authorization" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") {
+		t.Errorf("%d %v", w.Code, h)
+	}
+	if w := ask(s, "OPTIONS", "/mi", "", append(question, "https://evil.example")...); w.Code != 403 || w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("a foreign page: %d %v", w.Code, w.Header())
+	}
+	for authorization, status := range map[string]int{"Bearer a": 200, "": 401} { // it may read why it was refused, too
+		w := ask(s, "POST", "/mi", versionCall, "Origin", "https://admin.example.org", "Authorization", authorization)
+		if w.Code != status || w.Header().Get("Access-Control-Allow-Origin") != "https://admin.example.org" {
+			t.Errorf("%q: %d %v", authorization, w.Code, w.Header())
+		}
+	}
+	if w := ask(s, "OPTIONS", "/mi", "", "Authorization", "Bearer a"); w.Code != 405 {
+		t.Errorf("OPTIONS of a program: %d", w.Code)
+	}
+}
+
 func TestNotReady(t *testing.T) {
 	core := newFakeCore()
 	core.ready = errors.New("the database does not answer")
