@@ -126,9 +126,10 @@ func (p *passage) accepted(o sms.Outcome) {
 	}
 }
 
-// keep ends a passage of which nothing more will be heard: it is recorded, where all messages are, and then answered.
+// keep ends a passage of which nothing more will be heard: it is recorded, where all messages are or its sender may ask for it, and
+// then answered.
 func (p *passage) keep(o sms.Outcome, state store.RecordState) {
-	if p.g.config.Records.Messages != recordsAll {
+	if p.g.config.Records.Messages != recordsAll && (p.m.IdempotencyKey == "" || state == store.RecordFailed) {
 		p.done(o)
 		return
 	}
@@ -146,6 +147,9 @@ func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 	m.Receipt = o.Receipt
 	if text := p.g.config.Records.Text; text != nil && !*text {
 		m.Text, m.Data = "", nil
+	}
+	if state == store.RecordFailed {
+		m.IdempotencyKey = "" // whoever sends it again wants it tried again
 	}
 	r := &store.Record{
 		Message:  &m,

@@ -45,6 +45,7 @@ type Gateway struct {
 	decisions   *decisions
 	hops        hops
 	duplicates  duplicates
+	onces       onces
 
 	routes      atomic.Pointer[route.Table]
 	rules       atomic.Pointer[route.Rules]

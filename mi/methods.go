@@ -132,21 +132,24 @@ type Fault struct {
 
 // MessageSendParams is a message: Text, or Data in a DataCoding.
 type MessageSendParams struct {
-	From        string  `json:"from"` // a number, with '+' where it is international, or a name
-	To          string  `json:"to"`
-	Text        string  `json:"text,omitempty"`
-	Data        Hex     `json:"data,omitempty"`
-	DataCoding  *uint8  `json:"data_coding,omitempty"` // SMPP 3.4, 5.2.19
-	Connection  string  `json:"connection,omitempty"`  // by name; else the routes decide
-	Receipt     Receipt `json:"receipt,omitempty"`
-	Validity    uint32  `json:"validity,omitempty"` // seconds
-	Ref         string  `json:"ref,omitempty"`      // the sender's own reference, which events repeat
-	Coding      string  `json:"coding,omitempty"`   // of Text: auto (default), gsm7, latin1, ascii, ucs2
-	Class       *uint8  `json:"class,omitempty"`    // message class 0 (flash) to 3 (3GPP TS 23.038, 4)
-	ServiceType string  `json:"service_type,omitempty"`
-	ProtocolID  uint8   `json:"protocol_id,omitempty"`
-	Priority    uint8   `json:"priority,omitempty"`
-	UDH         Hex     `json:"udh,omitempty"` // information elements without the length octet
+	From       string  `json:"from"` // a number, with '+' where it is international, or a name
+	To         string  `json:"to"`
+	Text       string  `json:"text,omitempty"`
+	Data       Hex     `json:"data,omitempty"`
+	DataCoding *uint8  `json:"data_coding,omitempty"` // SMPP 3.4, 5.2.19
+	Connection string  `json:"connection,omitempty"`  // by name; else the routes decide
+	Receipt    Receipt `json:"receipt,omitempty"`
+	Validity   uint32  `json:"validity,omitempty"` // seconds
+	Ref        string  `json:"ref,omitempty"`      // the sender's own reference, which events repeat
+	// IdempotencyKey makes it safe to ask again: the message that came first with it is the one that is sent, and its result the
+	// answer to each, for as long as records are kept. 255 characters at most.
+	IdempotencyKey string `json:"idempotency_key,omitempty"`
+	Coding         string `json:"coding,omitempty"` // of Text: auto (default), gsm7, latin1, ascii, ucs2
+	Class          *uint8 `json:"class,omitempty"`  // message class 0 (flash) to 3 (3GPP TS 23.038, 4)
+	ServiceType    string `json:"service_type,omitempty"`
+	ProtocolID     uint8  `json:"protocol_id,omitempty"`
+	Priority       uint8  `json:"priority,omitempty"`
+	UDH            Hex    `json:"udh,omitempty"` // information elements without the length octet
 	// TLVs are optional parameters by name or tag: {"0x1400": "0102", "operator_id": "text:acme"}. A value is hexadecimal digits;
 	// what is none, and what stands behind `text:`, is a text.
 	TLVs TLVs `json:"tlvs,omitempty"`
@@ -155,7 +158,7 @@ type MessageSendParams struct {
 // MessageSendResult tells what became of a message that was not refused.
 type MessageSendResult struct {
 	ID         string `json:"id"`
-	State      string `json:"state"` // sent
+	State      string `json:"state"` // sent; where an idempotency_key came before, how far its message got: deferred, sent, reported, done, failed
 	Segments   int    `json:"segments"`
 	Coding     string `json:"coding"`
 	Connection string `json:"connection"`

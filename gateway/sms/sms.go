@@ -54,6 +54,8 @@ type Message struct {
 	Expires  time.Time // end of validity; zero: none
 
 	Connection string // the connection that the sender asks for by name; empty lets the routes decide
+	// IdempotencyKey is the sender's name for what it wants done once; empty: it gave none.
+	IdempotencyKey string
 
 	// Hops is how many more gateways and proxies may have it, as the leg said that it came by (Max-Forwards, options.hops_tlv); 0:
 	// nobody said, negative: none may.

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"sipsmpp/gateway/sms"
@@ -56,17 +55,11 @@ type lookup struct {
 	done func([]Match, error)
 }
 
-// finder is a few readers with a bounded queue before them. Lookups that wait share a query.
+// finder looks segments up.
 type finder struct {
+	readers[lookup]
 	db         *DB
-	bound      int
 	statements *statements
-
-	mu      sync.Mutex
-	more    sync.Cond
-	queue   []lookup
-	closed  bool
-	readers sync.WaitGroup
 }
 
 func newFinder(ctx context.Context, db *DB, bound int) (*finder, error) {
@@ -74,67 +67,31 @@ func newFinder(ctx context.Context, db *DB, bound int) (*finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &finder{db: db, bound: bound, statements: s}
-	f.more.L = &f.mu
-	for range findReaders {
-		f.readers.Go(f.run)
-	}
+	f := &finder{db: db, statements: s}
+	f.bound, f.gather, f.read = bound, gatherLookups, f.answer
+	f.refuse = func(q lookup, err error) { q.done(nil, err) }
+	f.start(findReaders)
 	return f, nil
 }
 
-func (f *finder) put(q lookup) {
-	f.mu.Lock()
-	if f.closed || len(f.queue) >= f.bound {
-		err := ErrBusy
-		if f.closed {
-			err = ErrClosed
-		}
-		f.mu.Unlock()
-		q.done(nil, err)
-		return
+// gatherLookups lets as many share a query as their keys allow.
+func gatherLookups(queue []lookup) int {
+	n, keys := 0, 0
+	for n < len(queue) && (n == 0 || keys+len(queue[n].keys) <= findKeys) {
+		keys += len(queue[n].keys)
+		n++
 	}
-	f.queue = append(f.queue, q)
-	f.mu.Unlock()
-	f.more.Signal()
+	return n
 }
 
-func (f *finder) close() {
-	f.mu.Lock()
-	f.closed = true
-	f.mu.Unlock()
-	f.more.Broadcast()
-	f.readers.Wait()
-}
-
-func (f *finder) run() {
-	var batch []lookup
-	for {
-		f.mu.Lock()
-		for len(f.queue) == 0 && !f.closed {
-			f.more.Wait()
+func (f *finder) answer(batch []lookup) {
+	found, err := f.look(batch)
+	for _, q := range batch {
+		if err != nil {
+			q.done(nil, fmt.Errorf("db: %w", err))
+			continue
 		}
-		if len(f.queue) == 0 {
-			f.mu.Unlock()
-			return
-		}
-		n, keys := 0, 0
-		for n < len(f.queue) && (n == 0 || keys+len(f.queue[n].keys) <= findKeys) {
-			keys += len(f.queue[n].keys)
-			n++
-		}
-		batch = append(batch[:0], f.queue[:n]...)
-		f.queue = slices.Delete(f.queue, 0, n)
-		f.mu.Unlock()
-
-		found, err := f.look(batch)
-		for _, q := range batch {
-			if err != nil {
-				q.done(nil, fmt.Errorf("db: %w", err))
-				continue
-			}
-			q.done(found.of(q), nil)
-		}
-		clear(batch)
+		q.done(found.of(q), nil)
 	}
 }
 
@@ -171,12 +128,12 @@ func (f *finder) look(batch []lookup) (matches, error) {
 	}
 	for len(keys) > 0 {
 		n := min(len(keys), findKeys)
-		err := f.read(keys[:n], found)
+		err := f.readSome(keys[:n], found)
 		if err != nil && blameFor(err) == blameMoment {
 			for _, k := range keys[:n] {
 				found[k] = nil
 			}
-			err = f.read(keys[:n], found)
+			err = f.readSome(keys[:n], found)
 		}
 		if err != nil {
 			return nil, err
@@ -210,8 +167,8 @@ type hit struct {
 	part int
 }
 
-// read looks for at most findKeys keys: first which segments have them, then what is known of their messages.
-func (f *finder) read(keys []legKey, found matches) error {
+// readSome looks for at most findKeys keys: first which segments have them, then what is known of their messages.
+func (f *finder) readSome(keys []legKey, found matches) error {
 	ctx, cancel := f.db.deadline()
 	defer cancel()
 	hits, err := f.readKeys(ctx, keys, found)

@@ -29,19 +29,18 @@ const (
 // Record is a row of table message with its segments. The store does not change one that it was given, and neither may the
 // caller before done was called.
 type Record struct {
-	Message        *sms.Message
-	Node           string // the gateway that recorded it; empty on insert: this one
-	State          RecordState
-	IdempotencyKey string
-	Egress         sms.Leg
-	Rule           string
-	Attempts       int
-	NextAttempt    time.Time
-	Segments       []Segment // by part
-	Report         sms.State // the worst of the segments' once all are final; until then none
-	ReportError    string
-	DoneTime       time.Time
-	Updated        time.Time // zero on insert: now
+	Message     *sms.Message
+	Node        string // the gateway that recorded it; empty on insert: this one
+	State       RecordState
+	Egress      sms.Leg
+	Rule        string
+	Attempts    int
+	NextAttempt time.Time
+	Segments    []Segment // by part
+	Report      sms.State // the worst of the segments' once all are final; until then none
+	ReportError string
+	DoneTime    time.Time
+	Updated     time.Time // zero on insert: now
 }
 
 // Segment is a row of table message_segment: what went out as one short message by the record's egress.
@@ -216,8 +215,8 @@ func (db *DB) messageRow(args []any, r *Record) ([]any, error) {
 	egress, errs[3] = short("egress", r.Egress.String(), 300)
 	rule, errs[4] = short("rule", r.Rule, maxShort)
 	var key, dataCoding, class, data, udh any
-	if r.IdempotencyKey != "" {
-		key, errs[5] = short("idempotency_key", r.IdempotencyKey, maxShort)
+	if m.IdempotencyKey != "" {
+		key, errs[5] = short("idempotency_key", m.IdempotencyKey, maxShort)
 	}
 	for _, err := range errs {
 		if err != nil {
@@ -283,7 +282,7 @@ func scanRecord(rows *sql.Rows) (*Record, error) {
 		&r.ReportError, &key.String} {
 		*s = unescape(*s)
 	}
-	r.IdempotencyKey = key.String
+	m.IdempotencyKey = key.String
 	m.Alphabet, _ = sms.ParseAlphabet(coding) // a name that a newer version wrote reads as auto
 	m.HasDataCoding, m.DataCoding = dataCoding.Valid, uint8(dataCoding.Int16)
 	if class.Valid {

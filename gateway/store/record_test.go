@@ -70,9 +70,9 @@ func TestRecordRoundTrip(t *testing.T) {
 			ReplaceIfPresent: true, ReplyPath: true, TLVs: []sms.TLV{{Tag: 0x1400, Value: []byte{0, 0xff}}, {Tag: 5, Value: []byte{}}},
 			Part: sms.Part{Ref: 0xffff, Wide: true, Total: 3, Seq: 2}, Segments: 3, Incomplete: true, Receipt: sms.ReceiptAll,
 			Notify:   &sms.Notify{URI: "sip:100@example.com", MessageID: "m1", From: "<im:100@example.com>", To: "<im:1@x>", DateTime: "then", Positive: true},
-			Received: now, Expires: now.Add(time.Hour), Connection: "asked",
+			Received: now, Expires: now.Add(time.Hour), Connection: "asked", IdempotencyKey: "key", Hops: 9,
 		},
-		Node: "other", State: RecordDeferred, IdempotencyKey: "key", Egress: sms.Connection("acme"), Rule: "r1", Attempts: 2,
+		Node: "other", State: RecordDeferred, Egress: sms.Connection("acme"), Rule: "r1", Attempts: 2,
 		NextAttempt: now.Add(time.Minute), Report: sms.StateExpired, ReportError: "003", DoneTime: now, Updated: now,
 		Segments: []Segment{
 			{Part: 1, SMSCID: "00Ab\x00", Key: "ab", State: sms.StateDelivered, Error: "000", DoneTime: now},

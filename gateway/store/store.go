@@ -5,7 +5,7 @@
 //
 //   - A write whose done(nil) was called is on disk. One goroutine commits what has gathered, so that durability costs one
 //     sync for many messages; when nothing else is under way, a write is committed at once.
-//   - Insert, Report, PutPart, DeleteParts and FindSegments never block and start no goroutine: they queue, and where the queue
+//   - Insert, Report, PutPart, DeleteParts, FindSegments and FindKey never block and start no goroutine: they queue, and where the queue
 //     is full they refuse with ErrBusy. Each done is called exactly once, with no lock held, from the goroutine that commits or
 //     reads (or, where it is refused, before the call returns); it must be cheap and must not wait for another write.
 //   - The writes of one DB take effect in the order that they were queued, and a bad one does not fail its neighbours.
@@ -45,6 +45,7 @@ type DB struct {
 
 	committer *committer
 	finder    *finder
+	keys      *readers[keyLookup]
 }
 
 // An Option changes how a database is opened.
@@ -99,6 +100,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*DB, error) {
 		db.finder.close()
 		return nil, src.fault(errors.Join(err, db.closePools()))
 	}
+	db.keys = newKeyReaders(db, s.queue)
 	return db, nil
 }
 
@@ -180,6 +182,7 @@ func (db *DB) Ping(ctx context.Context) error {
 func (db *DB) Close() error {
 	db.committer.close()
 	db.finder.close()
+	db.keys.close()
 	return db.closePools()
 }
 

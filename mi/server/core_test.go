@@ -56,6 +56,10 @@ func (c *fakeCore) Accept(m *sms.Message, done func(sms.Outcome)) {
 	done(sms.Outcome{Fate: sms.Accepted, Egress: sms.Connection("acme"), SMSCIDs: []string{"17"}, Segments: 1, Alphabet: sms.AlphabetGSM7})
 }
 
+func (c *fakeCore) AcceptOnce(m *sms.Message, done func(gateway.Once)) {
+	c.Accept(m, func(o sms.Outcome) { done(gateway.Once{ID: m.ID, Outcome: o}) })
+}
+
 func (c *fakeCore) Events() *events.Hub { return c.hub }
 
 func (c *fakeCore) Connections() []smpp.ConnectionStatus {

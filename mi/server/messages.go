@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"time"
+	"unicode/utf8"
 
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/sms"
@@ -28,23 +29,50 @@ func (s *Server) messageSend(ctx context.Context, p mi.MessageSendParams, reply 
 			return
 		}
 	}
-	s.core.Accept(m, func(o sms.Outcome) {
-		if o.Fate != sms.Accepted {
-			reply(mi.MessageSendResult{}, sendError(m, o))
-			return
-		}
-		result := mi.MessageSendResult{
-			ID:       m.ID.String(),
-			State:    string(store.RecordSent),
-			Segments: o.Segments,
-			Coding:   o.Alphabet.String(),
-			SMSCIDs:  o.SMSCIDs,
-		}
-		if o.Egress.Kind == sms.LegConnection {
-			result.Connection = o.Egress.Name
-		}
-		reply(result, nil)
-	})
+	if m.IdempotencyKey != "" {
+		s.core.AcceptOnce(m, func(o gateway.Once) { reply(sentOnce(o)) })
+		return
+	}
+	s.core.Accept(m, func(o sms.Outcome) { reply(sent(m.ID, o)) })
+}
+
+// sent is the answer to a message_send.
+func sent(id sms.ID, o sms.Outcome) (mi.MessageSendResult, error) {
+	if o.Fate != sms.Accepted {
+		return mi.MessageSendResult{}, sendError(id, o)
+	}
+	result := mi.MessageSendResult{
+		ID:       id.String(),
+		State:    string(store.RecordSent),
+		Segments: o.Segments,
+		Coding:   o.Alphabet.String(),
+		SMSCIDs:  o.SMSCIDs,
+	}
+	if o.Egress.Kind == sms.LegConnection {
+		result.Connection = o.Egress.Name
+	}
+	return result, nil
+}
+
+// sentOnce is the answer to one with an idempotency_key: what became of the message that came first.
+func sentOnce(o gateway.Once) (mi.MessageSendResult, error) {
+	switch {
+	case o.Err != nil:
+		return mi.MessageSendResult{}, coreError(o.Err)
+	case o.Record == nil:
+		return sent(o.ID, o.Outcome)
+	}
+	r := o.Record
+	result := mi.MessageSendResult{
+		ID: o.ID.String(), State: string(r.State), Segments: len(r.Segments), Coding: r.Message.Alphabet.String(),
+	}
+	for _, segment := range r.Segments {
+		result.SMSCIDs = append(result.SMSCIDs, segment.SMSCID)
+	}
+	if r.Egress.Kind == sms.LegConnection {
+		result.Connection = r.Egress.Name
+	}
+	return result, nil
 }
 
 // message makes the parameters a message of the core.
@@ -63,8 +91,12 @@ func message(p mi.MessageSendParams) (*sms.Message, *mi.Error) {
 		Priority:    p.Priority,
 		Received:    now,
 		Connection:  p.Connection,
+
+		IdempotencyKey: p.IdempotencyKey,
 	}
 	switch {
+	case utf8.RuneCountInString(p.IdempotencyKey) > 255:
+		return nil, badValue("idempotency_key", "longer than 255 characters")
 	case m.To.IsZero():
 		return nil, badValue("to", "empty")
 	case p.Text != "" && p.Data != nil:
@@ -103,9 +135,9 @@ func message(p mi.MessageSendParams) (*sms.Message, *mi.Error) {
 }
 
 // sendError is the error of a message that no next hop accepted: its code says whether to try again.
-func sendError(m *sms.Message, o sms.Outcome) *mi.Error {
+func sendError(id sms.ID, o sms.Outcome) *mi.Error {
 	return mi.NewError(sendCode(o), "the message was not accepted: "+o.Reason(), mi.SendFailure{
-		ID:       m.ID.String(),
+		ID:       id.String(),
 		Fate:     o.Fate.String(),
 		Reason:   o.Reason(),
 		Protocol: o.Protocol.String(),

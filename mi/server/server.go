@@ -37,6 +37,7 @@ import (
 // Core is what the methods need of *gateway.Gateway.
 type Core interface {
 	Accept(m *sms.Message, done func(sms.Outcome))
+	AcceptOnce(m *sms.Message, done func(gateway.Once))
 	Events() *events.Hub
 	Connections() []smpp.ConnectionStatus
 	Reload(ctx context.Context) (smpp.Changes, error)

@@ -21,6 +21,7 @@ var coreErrors = []struct {
 	{gateway.ErrConnectionExists, mi.CodeConflict},
 	{gateway.ErrUnknownRoute, mi.CodeNotFound},
 	{gateway.ErrNotAwaiting, mi.CodeNotFound},
+	{gateway.ErrKeyTaken, mi.CodeConflict},
 }
 
 func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListResult, error) {
