@@ -116,7 +116,7 @@ func (p *passage) accepted(o sms.Outcome) {
 	switch {
 	case !p.reported(o.Egress):
 		p.keep(o, store.RecordDone)
-	case o.Egress.Kind == sms.LegSIP, o.Egress.Kind == sms.LegAccount:
+	case !p.g.sendsReceipts(o.Egress):
 		p.expectHere(o)
 	case o.Receipt == sms.ReceiptNone:
 		p.g.reports.sent(o.Egress)

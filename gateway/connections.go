@@ -16,6 +16,7 @@ import (
 type connectionTable struct {
 	rows     map[string]sms.ConnectionConfig
 	siblings map[string][]sms.Leg // of the connections that share an SMSC: see Gateway.siblings
+	outbinds map[string]bool      // of session_type 4; nil: none
 	invalid  []smpp.ConnectionStatus
 	faults   []sms.Fault // of the invalid ones
 }
@@ -51,6 +52,12 @@ func (g *Gateway) apply(rows []sms.ConnectionConfig, faults []sms.Fault) smpp.Ch
 	for i, row := range rows {
 		names[i] = row.Name
 		t.rows[row.Name] = row
+		if row.SessionType == sms.Outbind {
+			if t.outbinds == nil {
+				t.outbinds = make(map[string]bool)
+			}
+			t.outbinds[row.Name] = true
+		}
 		smsc := [2]string{row.Host, row.SystemID}
 		shared[smsc] = append(shared[smsc], sms.Connection(row.Name))
 	}
@@ -100,8 +107,8 @@ func defaultConnection(configured string, rows []sms.ConnectionConfig) string {
 	}
 	only := ""
 	for _, row := range rows {
-		if !row.Enabled || row.SessionType == sms.Receiver {
-			continue
+		if !row.Enabled || row.SessionType == sms.Receiver || row.SessionType == sms.Outbind {
+			continue // whose peer is an ESME, and no way to others
 		}
 		if only != "" {
 			return ""

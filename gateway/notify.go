@@ -27,18 +27,23 @@ func (h fromSIP) Notification(n *sip.Notification, answer func(code int, retryAf
 // reported says that a report can come by a leg for what is sent there: from an SMSC always, since a connection may ask for
 // receipts by itself; from SIP and from an account where somebody wants one.
 func (p *passage) reported(leg sms.Leg) bool {
-	switch leg.Kind {
-	case sms.LegConnection:
+	switch {
+	case p.g.sendsReceipts(leg):
 		return true
-	case sms.LegSIP, sms.LegAccount:
+	case leg.Kind == sms.LegSIP, leg.Kind == sms.LegAccount, leg.Kind == sms.LegConnection:
 		return p.out.Receipt != sms.ReceiptNone
 	}
 	return false
 }
 
-// expectHere records a message whose report is wanted and that SIP or an account took: the one sends no receipts, and the other is
+// sendsReceipts says that an SMSC is reached by a leg: any connection, but for one whose peer is the ESME (session_type 4).
+func (g *Gateway) sendsReceipts(leg sms.Leg) bool {
+	return leg.Kind == sms.LegConnection && !g.table.Load().outbinds[leg.Name]
+}
+
+// expectHere records a message whose report is wanted and that SIP or an ESME took: the one sends no receipts, and the other is
 // the end of the way. A 200 is from the recipient's own device, so that nothing more need be waited for; a 202 is from somebody who
-// will see, and may tell by a notification (RFC 3428, 7). An account that answered deliver_sm has the message.
+// will see, and may tell by a notification (RFC 3428, 7). An ESME that answered deliver_sm has the message.
 func (p *passage) expectHere(o sms.Outcome) {
 	leg, id, state := o.Egress, p.m.ID.String(), sms.StateDelivered
 	if leg.Kind == sms.LegSIP {

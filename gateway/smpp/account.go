@@ -41,7 +41,7 @@ func newAccount(all *Accounts, row sms.AccountConfig) *account {
 func (a *account) set(row sms.AccountConfig) {
 	a.row = row
 	a.egress = withDefaults(sms.ConnectionConfig{
-		Name: row.SystemID, Alphabet: row.Alphabet, LongMessage: row.LongMessage, ResponseTimeout: row.ResponseTimeout,
+		Name: row.SystemID, SessionType: sms.Outbind, Alphabet: row.Alphabet, LongMessage: row.LongMessage, ResponseTimeout: row.ResponseTimeout,
 		QueueTimeout: row.QueueTimeout,
 	})
 	a.queueTimeout = a.egress.QueueTimeout
@@ -113,7 +113,7 @@ func (a *account) hash() string {
 
 // join binds an ESME whose password is right, and answers it, unless there are too many. It gives what BindUp is to tell; false:
 // the session died meanwhile.
-func (a *account) join(b *accountBind, h wire.Header, resp *wire.BindResp, noTLVs bool) (up BindStatus, bound bool, err error) {
+func (a *account) join(b *accountBind, h wire.Header, req *wire.Bind) (up BindStatus, bound bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone || !a.row.Enabled {
@@ -136,12 +136,8 @@ func (a *account) join(b *accountBind, h wire.Header, resp *wire.BindResp, noTLV
 	s.counters, s.log = a.counters, b.log
 	s.sessionConfig.window = max(a.row.Window, 1)
 	s.sessionConfig.unanswered = s.sessionConfig.window
-	s.responseTimeout, s.enquireLink, s.noTLVs = a.egress.ResponseTimeout, a.row.EnquireLink, noTLVs
-	s.state = boundBy(h.Command)
-	s.respondWithLocked(h, resp)
-	if s.enquireLink > 0 {
-		s.arm(s.lastRead.Add(s.enquireLink))
-	}
+	s.responseTimeout, s.enquireLink = a.egress.ResponseTimeout, a.row.EnquireLink
+	s.admitLocked(h, h.Command, a.all.config.SystemID, req.InterfaceVersion)
 	a.binds = append(a.binds, b)
 	if h.Command != wire.CmdBindTransmitter {
 		a.lanes = append(a.lanes, &b.lane)
@@ -210,8 +206,6 @@ func (a *account) submit(m *sms.Message, esmClass uint8, done func(sms.Outcome))
 	} else if err := s.encode(&cfg, a.ref()); err != nil {
 		s.fail(sms.Failed(sms.Permanent, sms.CauseUnencodable, err.Error()))
 	}
-	// A receipt of ours is what tells that it arrived; the ESME is asked for none (SMPP 3.4, 5.2.17).
-	s.receipt, s.registeredDelivery = sms.ReceiptNone, 0
 	if s.failed != nil {
 		a.end([]*submission{s})
 		return

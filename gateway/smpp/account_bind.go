@@ -38,6 +38,10 @@ type accountBind struct {
 	idleness *time.Timer   // inactivity; nil: none
 	inactive atomic.Bool   // it is unbound because there was none for too long
 	up       chan struct{} // closed when BindUp was told
+	secure   bool          // it speaks TLS
+	turned   bool          // it became a session of a connection; of the reader alone
+	ended    chan struct{} // closed when its goroutines are gone
+	leaving  sync.Once     // see leaveListener
 	counted  bool          // see noLongerUnbound; the lock of Accounts guards it
 
 	mu       sync.Mutex
@@ -58,7 +62,7 @@ type accountBind struct {
 }
 
 func newAccountBind(a *Accounts, conn net.Conn) *accountBind {
-	b := &accountBind{all: a, conn: conn, up: make(chan struct{}), remote: conn.RemoteAddr().String(), local: conn.LocalAddr().String()}
+	b := &accountBind{all: a, conn: conn, up: make(chan struct{}), ended: make(chan struct{}), remote: conn.RemoteAddr().String(), local: conn.LocalAddr().String()}
 	b.address, b.from = source(conn.RemoteAddr())
 	b.log = a.log.With("remote", b.remote)
 	// The window is the account's, once it is known whose the session is; nobody is sent anything before.
@@ -70,9 +74,11 @@ func newAccountBind(a *Accounts, conn net.Conn) *accountBind {
 
 // serve runs the session to its end.
 func (b *accountBind) serve(secure bool) {
+	defer close(b.ended)
 	s := b.session
-	b.init = time.AfterFunc(b.all.config.InitTimeout, func() { b.closeUnbound(errNeverBound) })
+	b.init = time.AfterFunc(b.all.config.InitTimeout, func() { s.closeUnbound(errNeverBound) })
 	defer b.init.Stop()
+	b.secure = secure
 	if secure {
 		conn, err := b.all.handshake(b.conn)
 		if err != nil {
@@ -87,6 +93,9 @@ func (b *accountBind) serve(secure bool) {
 		s.mu.Unlock()
 	}
 	cause := s.serve()
+	if b.turned {
+		return
+	}
 	left := s.finish() // and with its lock taken, what admit did is seen
 	if b.account == nil {
 		b.log.Debug("a connection to the listener ended without a bind", "reason", cause)
@@ -102,16 +111,6 @@ func (b *accountBind) serve(secure bool) {
 	was := b.account.leave(b, left, cause)
 	b.log.Info("bind is down", "reason", cause)
 	b.all.handler.BindDown(was, cause.Error(), len(left))
-}
-
-// closeUnbound closes a session if it is not bound.
-func (b *accountBind) closeUnbound(cause error) {
-	b.session.mu.Lock()
-	waiting := b.session.state == stateOpen
-	b.session.mu.Unlock()
-	if waiting {
-		b.session.close(cause)
-	}
 }
 
 // checkInactive unbinds an ESME that has exchanged no message for too long.
@@ -130,6 +129,9 @@ func (b *accountBind) received(s *session, h wire.Header, body []byte) {
 	switch h.Command {
 	case wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver:
 		b.bind(h, body)
+		return
+	case wire.CmdOutbind:
+		b.outbind(body)
 		return
 	}
 	var err error
@@ -175,17 +177,13 @@ func (b *accountBind) bind(h wire.Header, body []byte) {
 		b.refuse(h, &req, wire.StatusOf(err), "the bind does not parse: "+err.Error())
 		return
 	}
-	b.mu.Lock()
-	again := b.checking
-	b.checking = true
-	b.mu.Unlock()
-	if again {
+	if !b.begin() {
 		b.session.respond(h, wire.StatusAlreadyBound)
 		return
 	}
 	a, now := b.all, time.Now()
 	if wait := a.guard.blocked(b.from, req.SystemID, now); wait > 0 {
-		b.refuse(h, &req, wire.StatusBindFailed, "it failed too often: nothing is looked at for "+wait.Round(time.Second).String())
+		b.refuse(h, &req, wire.StatusBindFailed, tooOften(wait))
 		return
 	}
 	account := (*a.table.Load())[req.SystemID]
@@ -216,6 +214,19 @@ func (b *accountBind) bind(h wire.Header, body []byte) {
 	}
 }
 
+// begin says that no bind of this socket is looked at yet; from now on one is.
+func (b *accountBind) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	again := b.checking
+	b.checking = true
+	return !again
+}
+
+func tooOften(wait time.Duration) string {
+	return "it failed too often: nothing is looked at for " + wait.Round(time.Second).String()
+}
+
 // admit binds an ESME whose password is right.
 func (b *accountBind) admit(account *account, h wire.Header, req *wire.Bind) {
 	a := b.all
@@ -230,12 +241,7 @@ func (b *accountBind) admit(account *account, h wire.Header, req *wire.Bind) {
 		b.refuse(h, req, wire.StatusSystemError, "the gateway goes down")
 		return
 	}
-	resp := &wire.BindResp{SystemID: a.config.SystemID}
-	noTLVs := req.InterfaceVersion < 0x34 // SMPP 3.4, 3.4: no optional parameters to who speaks an earlier version
-	if !noTLVs {
-		resp.TLVs = wire.TLVs{{Tag: wire.TagSCInterfaceVersion, Value: []byte{0x34}}}
-	}
-	up, bound, err := account.join(b, h, resp, noTLVs)
+	up, bound, err := account.join(b, h, req)
 	if err != nil {
 		b.refuse(h, req, wire.StatusBindFailed, err.Error())
 		return
@@ -254,15 +260,13 @@ func (b *accountBind) admit(account *account, h wire.Header, req *wire.Bind) {
 
 // refuse answers a bind with an error, after which the session ends.
 func (b *accountBind) refuse(h wire.Header, req *wire.Bind, status wire.Status, reason string) {
-	s := b.session
-	s.mu.Lock()
-	if s.state == stateOpen {
-		s.respondLocked(h, status, "")
-		s.state, s.lastWords = stateUnbinding, errRefused
-		s.wakeWriter()
-	}
-	s.mu.Unlock()
-	name := printable(req.SystemID)
+	b.session.refuse(h, status, errRefused)
+	b.refused(req.SystemID, status, reason)
+}
+
+// refused tells of a bind, or an outbind, that was refused.
+func (b *accountBind) refused(systemID string, status wire.Status, reason string) {
+	name := printable(systemID)
 	if count, tell := b.all.guard.refused(b.from, name, time.Now()); tell {
 		b.log.Warn("a bind was refused", "system_id", name, "status", status, "reason", reason, "count", count)
 		b.all.handler.BindRefused(BindRefusal{SystemID: name, Peer: b.remote, Status: status, Reason: reason, Count: count})

@@ -69,6 +69,8 @@ type AccountsConfig struct {
 	TLS func() (*tls.Config, error)
 	// NextID makes the ids of messages.
 	NextID func() sms.ID
+	// Connections are those that a peer which says outbind may ask for; nil: none.
+	Connections *Connections
 }
 
 // Accounts are the ESMEs of table smpp_account and the listeners that they bind to. It is safe for any number of goroutines.
@@ -253,7 +255,7 @@ func (a *Accounts) Close(ctx context.Context) {
 	}
 	a.listening.Wait()
 	for _, b := range open {
-		b.closeUnbound(errStopped)
+		b.session.closeUnbound(errStopped)
 	}
 	for _, account := range *a.table.Load() {
 		account.drain()

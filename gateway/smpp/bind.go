@@ -27,23 +27,22 @@ const (
 // dialTimeout is how long a connect may take, TLS included.
 const dialTimeout = 10 * time.Second
 
-// errOutbind is what the binds of an outbind connection show.
-var errOutbind = errors.New("session_type 4 (outbind) is not supported: have the peer reached with 1, 2 or 3")
-
 // bind holds one session after another for a connection. One goroutine runs it, which is also the reader of its sessions.
 type bind struct {
 	connection *connection
 	id         string
-	mode       string
 	command    wire.CommandID
 	log        *slog.Logger
 	ctx        context.Context // ends it at once
 	cancel     context.CancelFunc
 	failures   int // tries in a row that came to nothing; of run alone
 	inbound    inbound
+	asked      chan *turned // takes a session on which the peer wants the bind
 
 	// The connection's lock guards what follows.
 	lane
+	mode      string
+	waits     bool // for a session by asked
 	state     BindState
 	since     time.Time
 	boundAt   time.Time // zero unless bound
@@ -58,17 +57,7 @@ type bind struct {
 func newBind(c *connection, id string) *bind {
 	b := &bind{
 		connection: c, id: id, mode: c.cfg.SessionType.String(), log: c.log.With("bind", id),
-		state: BindConnecting, since: time.Now(),
-	}
-	switch c.cfg.SessionType {
-	case sms.Transmitter:
-		b.command = wire.CmdBindTransmitter
-	case sms.Receiver:
-		b.command = wire.CmdBindReceiver
-	case sms.Outbind:
-		b.state, b.lastError = BindWaiting, errOutbind.Error()
-	default:
-		b.command = wire.CmdBindTransceiver
+		state: BindConnecting, since: time.Now(), asked: make(chan *turned, 1),
 	}
 	b.ctx, b.cancel = context.WithCancel(c.all.ctx)
 	return b
@@ -84,6 +73,9 @@ func (b *bind) run() {
 			b.failures = 0
 		}
 		wait := b.wait(cause)
+		if b.connection.cfg.ByOutbind {
+			wait = 0 // the peer says when
+		}
 		b.failures++
 		if !b.enterWaiting(wait) {
 			b.log.Info("bind has ended", "reason", cause)
@@ -104,7 +96,7 @@ func (b *bind) run() {
 func (b *bind) wait(cause error) time.Duration {
 	first, last := firstWait, lastWait
 	var refused *bindRefusedError
-	if errors.As(cause, &refused) && refused.credentials() {
+	if errors.As(cause, &refused) && refused.credentials() || errors.Is(cause, errPeerCredentials) || errors.Is(cause, errPeerTransmitter) {
 		first, last = firstRefuse, lastRefuse
 	}
 	d := min(first<<min(b.failures, 16), last)
@@ -114,26 +106,15 @@ func (b *bind) wait(cause error) time.Duration {
 // once makes one session and serves it to its end. It gives how long the bind stood, and the cause.
 func (b *bind) once() (life time.Duration, cause error) {
 	c := b.connection
-	conn, err := b.dial()
-	if err != nil {
-		c.abandoned(b, nil, err)
-		return 0, err
+	serve := b.serveDialed
+	if c.cfg.ByOutbind {
+		serve = b.serveAsked
 	}
-	s := newSession(conn, b, sessionConfig{
-		role: esme, window: c.cfg.Window, responseTimeout: c.cfg.ResponseTimeout, enquireLink: c.cfg.EnquireLink,
-		counters: c.counters, log: b.log,
-	})
-	c.mu.Lock()
-	b.session = s
-	b.remote, b.local = conn.RemoteAddr().String(), conn.LocalAddr().String()
-	b.enter(BindBinding)
-	c.mu.Unlock()
-
-	release := s.stopWith(b.ctx)
-	cause = s.run(b.command, &wire.Bind{
-		SystemID: c.cfg.SystemID, Password: c.cfg.Password, SystemType: c.cfg.SystemType, InterfaceVersion: c.cfg.InterfaceVersion,
-	})
-	release()
+	s, cause := serve()
+	if s == nil {
+		c.abandoned(b, nil, cause)
+		return 0, cause
+	}
 	left := s.finish()
 	was, boundAt := c.abandoned(b, left, cause)
 	if boundAt.IsZero() {
@@ -141,6 +122,54 @@ func (b *bind) once() (life time.Duration, cause error) {
 	}
 	c.all.handler.BindDown(was, cause.Error(), len(left))
 	return time.Since(boundAt), cause
+}
+
+// serveDialed makes a session on a socket that we open, serves it to its end, and gives it and its cause; nil: there is no socket.
+func (b *bind) serveDialed() (*session, error) {
+	c := b.connection
+	conn, err := b.dial()
+	if err != nil {
+		return nil, err
+	}
+	role := esme
+	if c.cfg.SessionType == sms.Outbind {
+		role = smsc
+	}
+	s := newSession(conn, b, b.sessionConfig(role))
+	c.mu.Lock()
+	b.session = s
+	b.remote, b.local = conn.RemoteAddr().String(), conn.LocalAddr().String()
+	b.enter(BindBinding)
+	c.mu.Unlock()
+	defer s.stopWith(b.ctx)()
+	if role == smsc {
+		return s, b.outbind(s)
+	}
+	s.begin(c.bindRequest())
+	return s, s.serve()
+}
+
+// sessionConfig is what a session of the bind goes by.
+func (b *bind) sessionConfig(role role) sessionConfig {
+	c := b.connection
+	return sessionConfig{
+		role: role, window: c.cfg.Window, responseTimeout: c.cfg.ResponseTimeout, enquireLink: c.cfg.EnquireLink,
+		counters: c.counters, log: b.log,
+	}
+}
+
+// bindRequest is the request by which we bind.
+func (c *connection) bindRequest() (wire.CommandID, *wire.Bind) {
+	command := wire.CmdBindTransceiver
+	switch c.cfg.SessionType {
+	case sms.Transmitter:
+		command = wire.CmdBindTransmitter
+	case sms.Receiver:
+		command = wire.CmdBindReceiver
+	}
+	return command, &wire.Bind{
+		SystemID: c.cfg.SystemID, Password: c.cfg.Password, SystemType: c.cfg.SystemType, InterfaceVersion: c.cfg.InterfaceVersion,
+	}
 }
 
 // dial opens the socket.
@@ -188,7 +217,9 @@ func (b *bind) enterWaiting(wait time.Duration) bool {
 	}
 	b.remote, b.local = "", ""
 	b.enter(BindWaiting)
-	b.retryAt = b.since.Add(wait)
+	if wait > 0 {
+		b.retryAt = b.since.Add(wait)
+	}
 	return true
 }
 
@@ -230,7 +261,7 @@ func (b *bind) stop() (idle bool) {
 	return b.finished()
 }
 
-// bound is called by the session when the peer accepted the bind.
+// bound is called by the session when the peer accepted the bind, and when we accepted the peer's.
 func (b *bind) bound(s *session) {
 	c := b.connection
 	c.mu.Lock()
@@ -244,7 +275,7 @@ func (b *bind) bound(s *session) {
 	b.first()
 	status := b.status()
 	c.mu.Unlock()
-	b.log.Info("bound", "remote", status.Remote, "mode", b.mode)
+	b.log.Info("bound", "remote", status.Remote, "mode", status.Mode)
 	c.all.handler.BindUp(status)
 	c.tick()
 }

@@ -222,7 +222,7 @@ func TestStates(t *testing.T) {
 		legal   bool
 	}{
 		{stateOpen, esme, wire.CmdBindTransceiver, true}, {stateOpen, smsc, wire.CmdBindTransceiver, false},
-		{stateOpen, smsc, wire.CmdOutbind, true}, {stateOpen, esme, wire.CmdOutbind, false},
+		{stateOpen, smsc, wire.CmdOutbind, true}, {stateOpen, esme, wire.CmdOutbind, true}, {stateRX, esme, wire.CmdOutbind, false},
 		{stateOpen, esme, wire.CmdSubmitSM, false}, {stateOpen, smsc, wire.CmdDeliverSM, false},
 		{stateOpen, esme, wire.CmdUnbind, false}, {stateOpen, esme, wire.CmdEnquireLink, true},
 		{stateTX, esme, wire.CmdSubmitSM, true}, {stateTX, esme, wire.CmdDataSM, true}, {stateTX, esme, wire.CmdQuerySM, true},
@@ -265,19 +265,6 @@ func TestSeverity(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestOutbindIsSaidNotToWork(t *testing.T) {
-	inTime(t, func(t *testing.T, w *world) {
-		w.apply(row(func(c *sms.ConnectionConfig) { c.SessionType = sms.Outbind }))
-		s := w.status()
-		if s.State != ConnectionDown || len(s.Binds) != 1 || !strings.Contains(s.Binds[0].LastError, "outbind") {
-			t.Fatalf("%+v", s)
-		}
-		if err := w.conns.Rebind("acme"); err != nil || w.net.dialed() != 0 {
-			t.Fatalf("%v, %d dials", err, w.net.dialed())
-		}
-	})
 }
 
 func TestTLSNeedsAPeerThatSpeaksIt(t *testing.T) {

@@ -83,7 +83,7 @@ func (c *connection) startBinds() {
 	c.mu.Lock()
 	c.prev, c.started = nil, true
 	left := c.retired
-	if !left && c.cfg.SessionType != sms.Outbind {
+	if !left {
 		c.live = len(c.binds)
 		for _, b := range c.binds {
 			go b.run()
@@ -204,10 +204,8 @@ func (c *connection) refusal() (sms.Outcome, bool) {
 	return sms.Outcome{}, false
 }
 
-// sends says that the session_type allows submit_sm.
-func (c *connection) sends() bool {
-	return c.cfg.SessionType == sms.Transceiver || c.cfg.SessionType == sms.Transmitter
-}
+// sends says that messages can go by the session_type.
+func (c *connection) sends() bool { return c.cfg.SessionType != sms.Receiver }
 
 // binding says that a bind is up, or going down and still finishing what it began.
 func (c *connection) binding() bool {
@@ -225,7 +223,7 @@ func (c *connection) abandoned(b *bind, left []answer, cause error) (was BindSta
 	now := time.Now()
 	c.mu.Lock()
 	was, boundAt = b.status(), b.boundAt
-	b.session, b.boundAt = nil, time.Time{}
+	b.session, b.boundAt, b.mode = nil, time.Time{}, c.cfg.SessionType.String()
 	b.enter(BindWaiting) // for nothing, or until the time that run decides on
 	b.first()
 	if !b.draining {

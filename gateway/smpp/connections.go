@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +46,7 @@ type Connections struct {
 	handler     Handler
 	log         *slog.Logger
 	dial        func(ctx context.Context, network, address string) (net.Conn, error)
+	lookup      func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	roots       *x509.CertPool  // who may vouch for a peer that speaks TLS; nil: the system's
 	ctx         context.Context // of all binds
 	cancel      context.CancelFunc
@@ -70,7 +72,7 @@ func WithDial(dial func(ctx context.Context, network, address string) (net.Conn,
 func NewConnections(h Handler, log *slog.Logger, options ...Option) *Connections {
 	// A half-open TCP connection is noticed by enquire_link; keepalive is for who has set that to 0.
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}}
-	c := &Connections{handler: h, log: log, dial: dialer.DialContext, lastID: make(map[string]int)}
+	c := &Connections{handler: h, log: log, dial: dialer.DialContext, lookup: net.DefaultResolver.LookupNetIP, lastID: make(map[string]int)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.table.Store(&map[string]*connection{})
 	for _, o := range options {

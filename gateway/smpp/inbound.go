@@ -31,9 +31,15 @@ func (in *inbound) decode(command wire.CommandID, body []byte) (*wire.SM, error)
 	return &in.sm, err
 }
 
-// received is called by the session: a deliver_sm, a data_sm, or an outbind on a socket that we opened.
+// received is called by the session: a deliver_sm, a data_sm, an outbind on a socket that we opened, or the bind that our own outbind
+// asked for.
 func (b *bind) received(s *session, h wire.Header, body []byte) {
-	if h.Command != wire.CmdDeliverSM && h.Command != wire.CmdDataSM {
+	switch h.Command {
+	case wire.CmdDeliverSM, wire.CmdDataSM:
+	case wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver:
+		b.peerBinds(s, h, body)
+		return
+	default:
 		b.log.Warn("the peer sent an outbind on a socket that we opened; it is ignored", "seq", h.Sequence)
 		return
 	}

@@ -107,18 +107,21 @@ func (a *Accounts) accept(conn net.Conn, secure bool) {
 	a.sessions.Add(1)
 	a.mu.Unlock()
 	go func() {
-		defer a.sessions.Done()
-		defer a.forget(b)
+		defer b.leaveListener()
 		b.serve(secure)
 	}()
 }
 
-// forget drops a socket that is closed.
-func (a *Accounts) forget(b *accountBind) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.open, b)
-	a.noLongerUnbound(b)
+// leaveListener drops a socket that is closed, or that a connection has now.
+func (b *accountBind) leaveListener() {
+	b.leaving.Do(func() {
+		a := b.all
+		defer a.sessions.Done()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.open, b)
+		a.noLongerUnbound(b)
+	})
 }
 
 // noLongerUnbound takes a socket that is bound or closed out of the count. The lock is held.

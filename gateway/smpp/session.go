@@ -148,15 +148,14 @@ func newSession(conn net.Conn, owner owner, config sessionConfig) *session {
 	}
 }
 
-// run serves the session until it is over, and gives its cause. bind is the request that it begins with.
-func (s *session) run(command wire.CommandID, bind *wire.Bind) error {
+// begin sends our bind.
+func (s *session) begin(command wire.CommandID, bind *wire.Bind) {
 	if err := s.request(command, bind); err != nil {
 		s.close(fmt.Errorf("the bind cannot be sent: %w", err))
 	}
-	return s.serve()
 }
 
-// serve serves a session that the peer begins until it is over, and gives its cause.
+// serve serves the session until it is over, and gives its cause.
 func (s *session) serve() error {
 	go s.write()
 	s.read()
@@ -180,6 +179,18 @@ func (s *session) requestLocked(command wire.CommandID, body wire.Body) error {
 	}
 	s.register(request{command: command, sequence: sequence, sent: time.Now()}, out, start)
 	return nil
+}
+
+// notify sends a request that has no response.
+func (s *session) notify(command wire.CommandID, body wire.Body) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	start := len(s.out)
+	out, err := wire.Append(s.out, wire.Header{Command: command, Sequence: s.window.next()}, body)
+	if err == nil {
+		s.queue(out, start)
+	}
+	return err
 }
 
 // register puts a request in the window before its octets can reach the socket: a peer on the same host answers before the
@@ -293,6 +304,41 @@ func (s *session) respondWithLocked(h wire.Header, body wire.Body) (over bool) {
 	}
 	s.queue(out, start)
 	return len(s.out) > maxOut
+}
+
+// admitLocked binds the peer, which asked for it by h, as command does, and answers it. The lock is held.
+func (s *session) admitLocked(h wire.Header, command wire.CommandID, systemID string, version uint8) {
+	resp := &wire.BindResp{SystemID: systemID}
+	s.noTLVs = version < 0x34 // SMPP 3.4, 3.4: no optional parameters to who speaks an earlier version
+	if !s.noTLVs {
+		resp.TLVs = wire.TLVs{{Tag: wire.TagSCInterfaceVersion, Value: []byte{0x34}}}
+	}
+	s.state = boundBy(command)
+	s.respondWithLocked(h, resp)
+	if s.enquireLink > 0 {
+		s.arm(s.lastRead.Add(s.enquireLink))
+	}
+}
+
+// refuse answers the peer's bind with an error, after which the session ends with that cause.
+func (s *session) refuse(h wire.Header, status wire.Status, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateOpen {
+		s.respondLocked(h, status, "")
+		s.state, s.lastWords = stateUnbinding, cause
+		s.wakeWriter()
+	}
+}
+
+// closeUnbound closes the session if it is not bound.
+func (s *session) closeUnbound(cause error) {
+	s.mu.Lock()
+	waiting := s.state == stateOpen
+	s.mu.Unlock()
+	if waiting {
+		s.close(cause)
+	}
 }
 
 // answerer is the func that answers a request which the owner took. The first call counts.
@@ -444,9 +490,10 @@ func (s *session) write() {
 				break
 			}
 			buf, s.out = s.out, buf[:0]
+			patience := s.responseTimeout // which changes once it is known whose the session is
 			s.mu.Unlock()
 
-			_ = s.conn.SetWriteDeadline(time.Now().Add(s.responseTimeout))
+			_ = s.conn.SetWriteDeadline(time.Now().Add(patience))
 			n, err := s.conn.Write(buf)
 			s.mu.Lock()
 			s.written += uint64(n)

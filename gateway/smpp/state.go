@@ -73,7 +73,8 @@ var legal = func() (t [stateClosed + 1][2]commands) {
 	transmit := commandSet(wire.CmdSubmitSM, wire.CmdSubmitMulti, wire.CmdDataSM, wire.CmdQuerySM, wire.CmdCancelSM, wire.CmdReplaceSM)
 	receive := commandSet(wire.CmdDeliverSM, wire.CmdDataSM, wire.CmdAlertNotification)
 
-	t[stateOpen][esme] = link | commandSet(wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver)
+	// Who opens a socket to us is an ESME until it says outbind (SMPP 3.4, 2.2.1).
+	t[stateOpen][esme] = link | commandSet(wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver, wire.CmdOutbind)
 	t[stateOpen][smsc] = link | commandSet(wire.CmdOutbind)
 	t[stateTX][esme] = both | transmit
 	t[stateTX][smsc] = both

@@ -229,6 +229,9 @@ func (s *submission) encode(cfg *sms.ConnectionConfig, ref uint16) (err error) {
 	if m.ReplyPath {
 		s.esmClass |= wire.ESMClassReplyPath
 	}
+	if cfg.SessionType == sms.Outbind {
+		return nil // who has answered deliver_sm has the message, and is asked for no receipt (SMPP 3.4, 5.2.17)
+	}
 	s.receipt = m.Receipt.With(cfg.Receipt)
 	s.registeredDelivery = registeredDelivery(m.Receipt, cfg.Receipt)
 	return nil

@@ -412,7 +412,7 @@ func TestNotReady(t *testing.T) {
 		}{
 			{func(c *sms.ConnectionConfig) {}, "not bound yet"},
 			{func(c *sms.ConnectionConfig) { c.SessionType = sms.Receiver }, "cannot send"},
-			{func(c *sms.ConnectionConfig) { c.SessionType = sms.Outbind }, "cannot send"},
+			{func(c *sms.ConnectionConfig) { c.SessionType = sms.Outbind }, "not bound yet"},
 			{func(c *sms.ConnectionConfig) { c.Enabled = false }, "smpp_enable"},
 		} {
 			w.apply()
