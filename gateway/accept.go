@@ -25,8 +25,8 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 	if m.ID.IsZero() {
 		m.ID = g.ids.Next()
 	}
-	g.counters.accepted.Add(1)
 	p := &passage{g: g, m: m, done: done, route: g.routes.Load().Decide(m)}
+	g.measures.came(p)
 	refusal, refused := p.refusal()
 	if !refused {
 		p.out = p.route.Rewrite(m)
@@ -76,7 +76,8 @@ type passage struct {
 	m       *sms.Message
 	out     *sms.Message // what goes out: m, or a copy that the rule rewrote
 	route   route.Decision
-	attempt int // how many targets were tried; Targets[attempt-1] is the one that has it now
+	attempt int           // how many targets were tried; Targets[attempt-1] is the one that has it now
+	counts  *route.Counts // of the rule
 	done    func(sms.Outcome)
 }
 
@@ -100,7 +101,7 @@ func (p *passage) ended(o sms.Outcome) {
 }
 
 func (p *passage) accepted(o sms.Outcome) {
-	p.g.counters.sent.Add(1)
+	p.g.measures.took(p, &o)
 	sent := events.MessageSent{
 		ID:       p.m.ID.String(),
 		Ref:      p.m.Ref,
@@ -122,7 +123,7 @@ func (p *passage) accepted(o sms.Outcome) {
 		p.g.reports.sent(o.Egress)
 		p.keep(o, store.RecordDone)
 	default:
-		p.g.reports.expect(p.record(o, store.RecordSent), func() { p.done(o) })
+		p.g.reports.expect(p.record(o, store.RecordSent), func() { p.answer(o) })
 	}
 }
 
@@ -130,14 +131,14 @@ func (p *passage) accepted(o sms.Outcome) {
 // then answered.
 func (p *passage) keep(o sms.Outcome, state store.RecordState) {
 	if p.g.config.Records.Messages != recordsAll && (p.m.IdempotencyKey == "" || state == store.RecordFailed) {
-		p.done(o)
+		p.answer(o)
 		return
 	}
 	p.g.db.Insert(p.record(o, state), func(err error) {
 		if err != nil { // what became of the message stands, whatever is known of it later; the store says once that it fails
 			p.g.reports.counters.unrecorded.Add(1)
 		}
-		p.done(o)
+		p.answer(o)
 	})
 }
 
@@ -166,7 +167,7 @@ func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 }
 
 func (p *passage) fail(o sms.Outcome) {
-	p.g.counters.failed.Add(1)
+	p.g.measures.gaveUp(p, &o)
 	if looped(o) {
 		p.g.hub.Publish(events.MessageLoop{
 			ID: p.m.ID.String(), Ref: p.m.Ref, Ingress: p.m.Ingress.String(), From: p.m.From.String(), To: p.m.To.String(),

@@ -359,6 +359,7 @@ func (h fromAccounts) BindDown(b smpp.BindStatus, reason string, inFlight int) {
 
 // BindRefused tells the world.
 func (h fromAccounts) BindRefused(r smpp.BindRefusal) {
+	h.g.measures.bindsRefused.Add(r.Count)
 	h.g.hub.Publish(events.BindRefused{
 		Account: r.SystemID, Peer: r.Peer, CommandStatus: uint32(r.Status), Reason: r.Reason, Count: r.Count,
 	})

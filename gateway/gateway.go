@@ -56,8 +56,9 @@ type Gateway struct {
 	// reloading lets one reload run at a time, and keeps it apart from what else changes the connections.
 	reloading sync.Mutex
 
+	up       atomic.Bool // Start has returned
 	closing  atomic.Bool
-	counters counters
+	measures *measures
 	baseline atomic.Pointer[map[string]uint64] // of the counters, when they were last reset
 	started  time.Time
 	stop     context.CancelFunc
@@ -97,9 +98,11 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 		parts:   text.NewReassembler(text.Limits{Age: time.Duration(config.SMPP.ReassemblyTimeout)}),
 		started: time.Now(),
 
+		measures:  newMeasures(),
 		decisions: newDecisions(),
 		queries:   make(chan struct{}, maxQueries),
 	}
+	g.hub.Observe(g.measures.lag.Observe)
 	g.accountRows.Store(new([]sms.AccountConfig))
 	g.stored.Store(&routeTable{})
 	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log))
@@ -153,6 +156,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 		return fmt.Errorf("db: table smpp_account: %w", err)
 	}
 	g.sip.Start()
+	g.up.Store(true)
 	return nil
 }
 
@@ -202,11 +206,20 @@ func (g *Gateway) Started() time.Time { return g.started }
 // SIPAddrs are the addresses that the SIP side listens on, as `udp:127.0.0.1:5060`.
 func (g *Gateway) SIPAddrs() []string { return g.sip.Listeners() }
 
-// Ready says why the gateway cannot carry messages: it is going down, or its database does not answer.
+// readyTime is how long the database may take to say that it is there.
+const readyTime = 2 * time.Second
+
+// Ready says why the gateway cannot carry messages: it is not up yet, it is going down, or its database does not answer. Its
+// listeners are open from New to Close. That a peer is away is no reason: the others are served.
 func (g *Gateway) Ready(ctx context.Context) error {
-	if g.closing.Load() {
+	switch {
+	case g.closing.Load():
 		return errors.New("shutting down")
+	case !g.up.Load():
+		return errors.New("starting")
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
 	return g.db.Ping(ctx)
 }
 

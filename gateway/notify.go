@@ -54,7 +54,7 @@ func (p *passage) expectHere(o sms.Outcome) {
 	}
 	o.Egress, o.Receipt, o.SMSCIDs = leg, p.out.Receipt, []string{id}
 	r := p.g.reports
-	r.expect(p.record(o, store.RecordSent), func() { p.done(o) })
+	r.expect(p.record(o, store.RecordSent), func() { p.answer(o) })
 	r.receipt(leg, sms.Receipt{SMSCID: id, State: state, DoneTime: time.Now()}, func(wire.Status) {})
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sipsmpp/events"
+	"sipsmpp/gateway/metric"
 	"sipsmpp/gateway/receipt"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
@@ -86,6 +87,7 @@ type recorded struct {
 type learner struct {
 	format string
 	*receipt.Learner
+	took *metric.Histogram // from a message's arrival to its report
 }
 
 // incoming is a receipt that is not answered yet.
@@ -93,7 +95,7 @@ type incoming struct {
 	leg      sms.Leg
 	receipt  sms.Receipt
 	answer   func(wire.Status)
-	learner  *receipt.Learner
+	learner  learner
 	keys     []string  // the forms that its SMSC id may stand under, likeliest first
 	deadline time.Time // when it stops to wait for a response that names its message; zero: it did not begin to
 	timer    *time.Timer
@@ -198,16 +200,19 @@ func (r *reports) receipt(leg sms.Leg, rc sms.Receipt, answer func(wire.Status))
 }
 
 // learner knows how the SMSC ids of a leg's receipts relate to those of its responses.
-func (r *reports) learner(leg sms.Leg) *receipt.Learner {
+func (r *reports) learner(leg sms.Leg) learner {
 	format := r.format(leg)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.learners[leg]
+	if l.took == nil {
+		l.took = metric.New(metric.Long)
+	}
 	if l.Learner == nil || l.format != format {
-		l = learner{format, receipt.NewLearner(format)}
+		l.format, l.Learner = format, receipt.NewLearner(format)
 		r.learners[leg] = l
 	}
-	return l.Learner
+	return l
 }
 
 func (r *reports) matchAll(list []*incoming) {
@@ -339,6 +344,7 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 			return
 		}
 		if now.Complete {
+			in.completed(m.id)
 			r.forget(leg, m)
 		}
 		r.relay.send(owed)

@@ -100,7 +100,7 @@ func (r *rig) put(rows ...sms.ConnectionConfig) {
 // sql changes the database as an operator does.
 func (r *rig) sql(statement string) {
 	r.t.Helper()
-	db, err := sqlx.Open("sqlite", strings.TrimPrefix(r.config.DB, "sqlite:"))
+	db, err := sqlx.Open("sqlite", strings.TrimPrefix(r.config.DB, "sqlite:")+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		r.t.Fatal(err)
 	}

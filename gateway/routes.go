@@ -61,6 +61,7 @@ func (g *Gateway) routeOptions() route.Options {
 			return 0
 		},
 		CheckURI: g.sip.CheckURI,
+		Counts:   g.measures.rules.get,
 		Failed: func(rule string, err error) {
 			g.log.Warn("the condition of a rule cannot be evaluated, so the rule does not match", "rule", rule, "error", err)
 		},
@@ -84,6 +85,7 @@ func (g *Gateway) swapRoutes(rules []route.Rule, known []sms.Fault, write func()
 	g.rules.Store(compiled)
 	g.stored.Store(&routeTable{rules: rules, faults: faults})
 	g.routes.Store(g.routes.Load().With(compiled))
+	g.measures.rules.keep(rules)
 	return nil
 }
 

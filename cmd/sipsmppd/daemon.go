@@ -12,10 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"sipsmpp/gateway"
 	"sipsmpp/mi/server"
 )
@@ -70,15 +66,13 @@ func start(ctx context.Context, config gateway.Config, log *slog.Logger, level *
 		return nil, err
 	}
 	d := &daemon{gateway: g, log: log, failed: make(chan error, 2)} // of each listener
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(g.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.mi = server.New(g, server.Options{
 		Origins:     config.MI.Origins,
 		Tokens:      config.MI.Tokens,
 		TLSCert:     config.MI.TLSCert,
 		TLSKey:      config.MI.TLSKey,
 		TLSClientCA: config.MI.TLSClientCA,
-		Metrics:     promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Metrics:     metricsHandler(g),
 		Version:     version,
 		Level:       level,
 		Log:         log,

@@ -19,6 +19,7 @@ type compiled struct {
 	when    *condition // nil: always
 	targets *targets
 	rewrite *rewrite // nil: nothing is rewritten
+	counts  *Counts  // nil: nobody counts
 	loop    bool     // a message may go back where it came from
 }
 
@@ -39,6 +40,9 @@ func Compile(rules []Rule, options Options) (*Rules, []sms.Fault) {
 		}
 		for i := range entries {
 			entries[i].compiled = one
+		}
+		if options.Counts != nil {
+			one.counts = options.Counts(one.label)
 		}
 		r.entries = append(r.entries, entries...)
 		r.count++

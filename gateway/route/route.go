@@ -12,6 +12,7 @@ package route
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sipsmpp/gateway/sms"
@@ -51,6 +52,8 @@ type Options struct {
 	CheckURI func(uri string) error
 	// Failed is told once for each condition that could not be evaluated, in which case its rule does not match. Nil: nobody.
 	Failed func(rule string, err error)
+	// Counts gives what counts for a rule from now on; it is asked when rules are compiled. Nil: nothing does.
+	Counts func(rule string) *Counts
 	// Now is the clock of conditions. Nil: time.Now.
 	Now func() time.Time
 }
@@ -61,8 +64,12 @@ type Decision struct {
 	ID      int64    // of the rule; 0: none
 	Targets []Target // to try in order; none: no route
 	Loop    bool     // the rule names only the leg that the message came from
+	Counts  *Counts  // of the rule; nil: nobody counts
 	rewrite *rewrite // nil: nothing is rewritten
 }
+
+// Counts are what became of the messages that a rule decided. The route package hands them on and leaves them alone.
+type Counts struct{ Messages, Sent, Failed atomic.Uint64 }
 
 // Rules are compiled rules. They do not change.
 type Rules struct {
@@ -138,7 +145,7 @@ func (r *Rules) Len() int {
 // decide makes the decision for a message that the rule matches. A message does not go back by the leg that it came from, unless
 // the rule says so.
 func (r *compiled) decide(m *sms.Message, load func(sms.Leg) int) Decision {
-	d := Decision{Rule: r.label, ID: r.rule.ID, Targets: r.targets.order(load), rewrite: r.rewrite}
+	d := Decision{Rule: r.label, ID: r.rule.ID, Counts: r.counts, Targets: r.targets.order(load), rewrite: r.rewrite}
 	if r.loop {
 		return d
 	}

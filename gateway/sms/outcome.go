@@ -63,6 +63,7 @@ const (
 	CauseStore             // the database did not take what must be kept
 	CauseLoop              // it would go back where it came from
 	CauseInternal          // our own fault
+	Causes                 // how many there are
 )
 
 func (c Cause) String() string {
