@@ -2,9 +2,12 @@ package clients_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -248,7 +251,7 @@ func TestEventsResume(t *testing.T) {
 	c := dial(t, gateway.URL+"/mi", clients.WithToken("secret"))
 	clients.SetRetry(c, time.Millisecond)
 	var got []string
-	for n, err := range c.Events(t.Context(), "E_*", 5) {
+	for n, err := range c.Events(t.Context(), "E_*", clients.After(5)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,5 +313,78 @@ func TestEventsEnd(t *testing.T) {
 	}
 	if yields != 1 {
 		t.Errorf("%d yields where nobody listens", yields)
+	}
+}
+
+// What did not reach the gateway is told apart from what may have.
+func TestNotSent(t *testing.T) {
+	for _, url := range []string{"http://127.0.0.1:1", "ws://127.0.0.1:1", "unix:" + filepath.Join(t.TempDir(), "none")} {
+		if err := dial(t, url).SMPPEnable(t.Context(), mi.NameParams{Name: "acme"}); !errors.Is(err, clients.ErrNotSent) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	mute := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }))
+	defer mute.Close()
+	err := dial(t, mute.URL).SMPPEnable(t.Context(), mi.NameParams{Name: "acme"})
+	if err == nil || errors.Is(err, clients.ErrNotSent) {
+		t.Errorf("a gateway that hung up: %v", err)
+	}
+	c := dial(t, "ws://127.0.0.1:1")
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := c.SMPPEnable(t.Context(), mi.NameParams{Name: "acme"}); !errors.Is(err, clients.ErrClosed) || !errors.Is(err, clients.ErrNotSent) {
+		t.Errorf("a closed client: %v", err)
+	}
+}
+
+func TestDetails(t *testing.T) {
+	err := mi.NewError(mi.CodeForbidden, "no", mi.SendFailure{Fate: "refused", Status: 11})
+	if f, ok := clients.Details[mi.SendFailure](err); !ok || f.Status != 11 {
+		t.Errorf("got %+v, %t", f, ok)
+	}
+	for _, err := range []error{mi.ErrForbidden, errors.New("x"), mi.NewError(1, "x", 7)} {
+		if f, ok := clients.Details[mi.SendFailure](err); ok {
+			t.Errorf("%v has %+v", err, f)
+		}
+	}
+}
+
+// The gateway's certificate is checked against the authorities of WithTLS, for calls and for events.
+func TestTLS(t *testing.T) {
+	gateway := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var upgrader websocket.Upgrader
+		if r.URL.Path == "/events" {
+			if ws, err := upgrader.Upgrade(w, r, nil); err == nil {
+				_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"method":"E_X","params":{"seq":1,"time":"2026-03-01T12:00:00Z"}}`))
+				_ = ws.Close()
+			}
+			return
+		}
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":"OK"}`)
+	}))
+	gateway.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that the client breaks off
+	gateway.StartTLS()
+	defer gateway.Close()
+	authorities := x509.NewCertPool()
+	authorities.AddCert(gateway.Certificate())
+	c := dial(t, gateway.URL, clients.WithTLS(&tls.Config{RootCAs: authorities}))
+	if err := c.SMPPEnable(t.Context(), mi.NameParams{Name: "acme"}); err != nil {
+		t.Error(err)
+	}
+	for n, err := range c.Events(t.Context(), "") {
+		if err != nil || n.Seq != 1 {
+			t.Errorf("got %+v, %v", n, err)
+		}
+		break
+	}
+	stranger := dial(t, gateway.URL)
+	if err := stranger.SMPPEnable(t.Context(), mi.NameParams{Name: "acme"}); err == nil {
+		t.Error("a certificate of nobody that is known was believed")
+	}
+	for _, err := range stranger.Events(t.Context(), "") {
+		if err == nil {
+			t.Error("a certificate of nobody that is known was believed")
+		}
 	}
 }

@@ -1,17 +1,32 @@
 // Package clients calls a gateway's management interface and follows its events.
 //
 //	c, err := clients.Dial("http://127.0.0.1:8888/mi")
-//	result, err := clients.Call(ctx, c, mi.MessageSend, mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi"})
+//	sent, err := c.MessageSend(ctx, mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi"})
 //	for event, err := range c.Events(ctx, "E_MESSAGE_*") { ... }
 //
-// A call that the gateway refused is a *mi.Error, found by errors.As; any other error says that the gateway could not be reached
-// or that its answer did not come, so that what was asked may have been done. No call is repeated by itself; the stream of events
-// connects again by itself and resumes where it was.
+// Every method of the MI is a method of Client; they are made from the declarations in package mi, on which the server is built, too.
+// The events are the types of package events.
+//
+// # Errors
+//
+// A call that the gateway refused is a *mi.Error: errors.Is(err, mi.ErrNotFound) asks for its code, mi.IsTemporary whether the same call
+// may succeed later, Details for what it says beyond that. Any other error says that the gateway could not be reached or that its
+// answer did not come. With ErrNotSent in it the gateway did not get the call; without, what was asked may have been done. No call is
+// repeated by itself: a message_send with an idempotency_key can be repeated without harm.
+//
+// # Events
+//
+// Events follows what happens now, and resumes where it was when the connection broke. What it may not miss, not even while the program
+// is not there, a program follows by Durable.
 package clients
+
+//go:generate go run ./internal/methods ../mi methods.go
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -26,7 +41,7 @@ import (
 type Client struct {
 	transport transport
 	link      dialer // to where calls are answered, for what needs a connection of its own
-	stream    func(ctx context.Context, filter string, after *uint64) (eventStream, error)
+	stream    func(ctx context.Context, s subscription) (eventStream, error)
 	retry     time.Duration // before the first try to connect a stream again
 }
 
@@ -42,6 +57,7 @@ type Option func(*options)
 type options struct {
 	token string
 	http  *http.Client
+	tls   *tls.Config
 }
 
 // WithToken sends a bearer token (mi.tokens).
@@ -49,6 +65,10 @@ func WithToken(token string) Option { return func(o *options) { o.token = token 
 
 // WithHTTPClient sends POSTs by another http.Client than one with a timeout of a minute.
 func WithHTTPClient(c *http.Client) Option { return func(o *options) { o.http = c } }
+
+// WithTLS connects to https:// and wss:// with this configuration: other authorities, a certificate of our own. WithHTTPClient goes
+// before it where both are given.
+func WithTLS(c *tls.Config) Option { return func(o *options) { o.tls = c } }
 
 // Dial makes a client of the gateway at a URL: http://host:port/mi and https:// for a POST each call, ws:// and wss:// for a
 // WebSocket, unix:PATH for the Unix socket. Nothing is connected yet.
@@ -81,15 +101,16 @@ func Dial(address string, opts ...Option) (*Client, error) {
 	web := *u
 	web.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
 	web.Path = path.Join(path.Dir(u.Path), "events")
-	stream := webDialer{web, header}.events
+	stream := webDialer{web, header, o.tls}.events
 	socket := *u
 	socket.Scheme = web.Scheme
-	link := webDialer{socket, header}
+	link := webDialer{socket, header, o.tls}
 	switch u.Scheme {
 	case "http", "https":
 		if o.http == nil {
 			o.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
+				TLSClientConfig:     o.tls,
 				MaxIdleConnsPerHost: 64,
 				IdleConnTimeout:     time.Minute, // less than the gateway's
 			}}
@@ -127,7 +148,26 @@ func (c *Client) Invoke(ctx context.Context, method string, params any) (json.Ra
 	return raw, nil
 }
 
-// Send sends a message and tells what became of it.
-func (c *Client) Send(ctx context.Context, m mi.MessageSendParams) (mi.MessageSendResult, error) {
-	return Call(ctx, c, mi.MessageSend, m)
+// ErrNotSent is in the error of a call that the gateway did not get: nothing was done.
+var ErrNotSent = errors.New("the gateway was not reached")
+
+// notSent puts ErrNotSent into an error, unless it is a refusal, which says so itself.
+func notSent(err error) error {
+	if errors.As(err, new(*mi.Error)) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrNotSent, err)
+}
+
+// Details gives what the data of an error of the MI says: Details[mi.SendFailure](err) of a message that was not accepted,
+// Details[[]mi.Fault](err) of a table with bad rows, Details[mi.ParamFault](err) of mi.ErrInvalidParams. It is false where the error has
+// no such data.
+func Details[T any](err error) (T, bool) {
+	var details T
+	var refusal *mi.Error
+	if !errors.As(err, &refusal) || len(refusal.Data) == 0 || json.Unmarshal(refusal.Data, &details) != nil {
+		var none T
+		return none, false
+	}
+	return details, true
 }

@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -39,6 +40,7 @@ func (path unixDialer) dial(ctx context.Context) (jsonrpc2.ObjectStream, error) 
 type webDialer struct {
 	url    url.URL
 	header http.Header
+	tls    *tls.Config
 }
 
 func (d webDialer) dial(ctx context.Context) (jsonrpc2.ObjectStream, error) {
@@ -53,11 +55,12 @@ func (d webDialer) dial(ctx context.Context) (jsonrpc2.ObjectStream, error) {
 const silence = 75 * time.Second
 
 func (d webDialer) websocket(ctx context.Context) (*websocket.Conn, error) {
-	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second}
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second, TLSClientConfig: d.tls}
 	ws, response, err := dialer.DialContext(ctx, d.url.String(), d.header)
 	if err != nil {
 		return nil, refused(response, err)
 	}
+	ws.SetReadLimit(maxAnswer)
 	alive := func() { _ = ws.SetReadDeadline(time.Now().Add(silence)) } // it fails where the next read does
 	alive()
 	pong := ws.PingHandler()
@@ -100,14 +103,14 @@ type connected struct {
 	closed bool
 }
 
-// errClosed is what is said of a client after Close.
-var errClosed = errors.New("the client is closed")
+// ErrClosed is in the error of a call after Close.
+var ErrClosed = errors.New("the client is closed")
 
 func (c *connected) get(ctx context.Context) (*jsonrpc2.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, errClosed
+		return nil, notSent(ErrClosed)
 	}
 	if c.conn != nil {
 		select {
@@ -118,7 +121,7 @@ func (c *connected) get(ctx context.Context) (*jsonrpc2.Conn, error) {
 	}
 	stream, err := c.dial.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, notSent(err)
 	}
 	c.conn = jsonrpc2.NewConn(context.Background(), stream, ignore{}, jsonrpc2.SetLogger(log.New(io.Discard, "", 0)))
 	return c.conn, nil

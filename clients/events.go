@@ -18,11 +18,25 @@ import (
 	"sipsmpp/mi"
 )
 
+// subscription is what a stream is asked for.
+type subscription struct {
+	filter  string
+	after   *uint64 // resume behind it; nil: from now on, or where a durable one was
+	durable string  // the name of a durable one
+}
+
 // eventStream is one connection's stream of events.
 type eventStream interface {
 	next() (events.Notification, error)
+	ack(seq uint64) error // of a durable subscription
 	close()
 }
+
+// EventsOption says where a stream of events begins.
+type EventsOption func(*subscription)
+
+// After begins behind the event of that number. 0 is the oldest that the gateway keeps.
+func After(seq uint64) EventsOption { return func(s *subscription) { s.after = &seq } }
 
 // The delays before a stream that broke is connected again; each is drawn between a half and the whole.
 const (
@@ -30,81 +44,91 @@ const (
 	retryMax = 30 * time.Second
 )
 
-// Events follows the events whose names the filter takes: shell patterns separated by commas, empty for all. It begins with the
-// next event, or, with after, behind the event of that number; after 0 begins with the oldest that the gateway keeps.
+// Events follows the events that the filter takes: shell patterns on their names and parameters, separated by commas
+// (E_MESSAGE_*,connection=acme), empty for all. It begins with the next event, or where After says.
 //
 // A stream that breaks is connected again and resumes where it was: what came once does not come again, and what was lost is told
-// by events.EventsLost. Only before the first event there is nothing to resume from, unless after is given. It ends with an error
+// by events.EventsLost. Only before the first event there is nothing to resume from, unless After is given. It ends with an error
 // where it cannot be connected the first time, or where the gateway refuses it (a *mi.Error), and without one when ctx ends.
-func (c *Client) Events(ctx context.Context, filter string, after ...uint64) iter.Seq2[events.Notification, error] {
+func (c *Client) Events(ctx context.Context, filter string, opts ...EventsOption) iter.Seq2[events.Notification, error] {
 	return func(yield func(events.Notification, error) bool) {
-		var last *uint64
-		if len(after) > 0 {
-			last = &after[0]
+		s := subscription{filter: filter}
+		for _, opt := range opts {
+			opt(&s)
 		}
-		retry := c.retry
-		for first := true; ; first = false {
-			s, err := c.stream(ctx, filter, last)
-			refusal := new(mi.Error)
-			switch {
-			case ctx.Err() != nil:
-				if err == nil {
-					s.close()
-				}
-				return
-			case err != nil && (first || errors.As(err, &refusal) && refusal.Code < 500 && refusal.Code != mi.CodeNotNow):
-				yield(events.Notification{}, err)
-				return
-			case err == nil:
-				seq, more := follow(ctx, s, yield)
-				if !more {
-					return
-				}
-				if seq != nil {
-					last, retry = seq, c.retry
-				}
-			}
-			select {
-			case <-time.After(retry/2 + rand.N(retry/2)):
-			case <-ctx.Done():
-				return
-			}
-			retry = min(2*retry, retryMax)
+		err := c.follow(ctx, &s, func(eventStream) {}, func(n events.Notification) bool {
+			s.after = &n.Seq
+			return yield(n, nil)
+		})
+		if err != nil {
+			yield(events.Notification{}, err)
 		}
 	}
 }
 
-// follow yields the events of one connection until it breaks. seq is the number of the last one, nil where none came; more is
-// false where nobody wants any.
-func follow(ctx context.Context, s eventStream, yield func(events.Notification, error) bool) (seq *uint64, more bool) {
+// follow keeps a subscription connected, and gives each of its events to take until that is false. begin gets each new stream before
+// its events. The error is the one with which it ends; there is none when ctx ended or nobody wants more.
+func (c *Client) follow(ctx context.Context, s *subscription, begin func(eventStream), take func(events.Notification) bool) error {
+	retry := c.retry
+	for first := true; ; first = false {
+		stream, err := c.stream(ctx, *s)
+		if err == nil {
+			begin(stream)
+			var came, more bool
+			if came, more, err = drain(ctx, stream, take); !more {
+				return nil
+			}
+			if came {
+				retry = c.retry
+			}
+			first = false
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		refusal := new(mi.Error)
+		if first || errors.As(err, &refusal) && refusal.Code < 500 && refusal.Code != mi.CodeNotNow {
+			return err
+		}
+		select {
+		case <-time.After(retry/2 + rand.N(retry/2)):
+		case <-ctx.Done():
+			return nil
+		}
+		retry = min(2*retry, retryMax)
+	}
+}
+
+// drain takes the events of one stream until it breaks. came says that there were any; more is false where nobody wants any.
+func drain(ctx context.Context, s eventStream, take func(events.Notification) bool) (came, more bool, err error) {
 	defer s.close()
 	defer context.AfterFunc(ctx, s.close)()
 	for {
 		n, err := s.next()
-		if ctx.Err() != nil {
-			return seq, false
-		}
-		if errors.Is(err, events.ErrNotification) {
+		switch {
+		case ctx.Err() != nil:
+			return came, false, nil
+		case errors.Is(err, events.ErrNotification):
 			continue // of a newer gateway, perhaps
+		case err != nil:
+			return came, true, err
+		case !take(n):
+			return came, false, nil
 		}
-		if err != nil {
-			return seq, true
-		}
-		if !yield(n, nil) {
-			return seq, false
-		}
-		seq = &n.Seq
+		came = true
 	}
 }
 
 // webStream is a WebSocket on /events.
 type webStream struct{ ws *websocket.Conn }
 
-func (d webDialer) events(ctx context.Context, filter string, after *uint64) (eventStream, error) {
+func (d webDialer) events(ctx context.Context, s subscription) (eventStream, error) {
 	query := d.url.Query()
-	query.Set("filter", filter)
-	if after != nil {
-		query.Set("after", strconv.FormatUint(*after, 10))
+	query.Set("filter", s.filter)
+	if s.durable != "" {
+		query.Set("durable", s.durable)
+	} else if s.after != nil {
+		query.Set("after", strconv.FormatUint(*s.after, 10))
 	}
 	d.url.RawQuery = query.Encode()
 	ws, err := d.websocket(ctx)
@@ -116,10 +140,20 @@ func (d webDialer) events(ctx context.Context, filter string, after *uint64) (ev
 
 func (s webStream) next() (events.Notification, error) {
 	_, data, err := s.ws.ReadMessage()
+	if websocket.IsCloseError(err, websocket.ClosePolicyViolation) { // another took a durable subscription over, or it was ended
+		err = mi.NewError(mi.CodeConflict, err.(*websocket.CloseError).Text, nil)
+	}
 	if err != nil {
 		return events.Notification{}, err
 	}
 	return events.Parse(data)
+}
+
+func (s webStream) ack(seq uint64) error {
+	if err := s.ws.SetWriteDeadline(time.Now().Add(ackTimeout)); err != nil {
+		return err
+	}
+	return s.ws.WriteJSON(acknowledgement(seq))
 }
 
 func (s webStream) close() { _ = s.ws.Close() }
@@ -130,14 +164,17 @@ type socketStream struct {
 	early  []json.RawMessage // came before the answer to the subscription
 }
 
-func (path unixDialer) events(ctx context.Context, filter string, after *uint64) (eventStream, error) {
+func (path unixDialer) events(ctx context.Context, sub subscription) (eventStream, error) {
+	if sub.durable != "" {
+		return nil, errors.New("a durable subscription wants a WebSocket: dial the gateway's http:// URL")
+	}
 	stream, err := path.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = stream.Close() })()
 	s := &socketStream{stream: stream}
-	if err := s.subscribe(filter, after); err != nil {
+	if err := s.subscribe(sub.filter, sub.after); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -183,5 +220,7 @@ func (s *socketStream) next() (events.Notification, error) {
 	}
 	return events.Parse(object)
 }
+
+func (s *socketStream) ack(seq uint64) error { return s.stream.WriteObject(acknowledgement(seq)) }
 
 func (s *socketStream) close() { _ = s.stream.Close() }

@@ -54,27 +54,37 @@ func (c fakeCore) Rebind(string) error      { return nil }
 // serveGateway serves the MI of a fake core on loopback and on a Unix socket, to whoever has the token.
 func serveGateway(t *testing.T) (hub *events.Hub, urls []string) {
 	t.Helper()
-	hub = events.NewHub("gw", 100)
-	s := server.New(fakeCore{hub: hub}, server.Options{Tokens: []gateway.MIToken{{Name: "test", Hash: mi.HashToken("secret"), Role: "admin"}}})
-	web, err := s.Listen("127.0.0.1:0")
+	hub, urls, stop, err := startGateway(filepath.Join(t.TempDir(), "mi.sock"), gateway.MIToken{Name: "test", Hash: mi.HashToken("secret"), Role: "admin"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "mi.sock")
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return hub, urls
+}
+
+func startGateway(path string, tokens ...gateway.MIToken) (hub *events.Hub, urls []string, stop func() error, err error) {
+	hub = events.NewHub("gw", 100)
+	s := server.New(fakeCore{hub: hub}, server.Options{Tokens: tokens})
+	web, err := s.Listen("127.0.0.1:0")
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	socket, err := s.ListenSocket(path)
 	if err != nil {
-		t.Fatal(err)
+		_ = web.Close()
+		return nil, nil, nil, err
 	}
 	served := make(chan error, 2)
 	go func() { served <- s.Serve(web) }()
 	go func() { served <- s.ServeSocket(socket) }()
-	t.Cleanup(func() {
-		if err := errors.Join(s.Close(context.Background()), <-served, <-served); err != nil {
-			t.Error(err)
-		}
-	})
 	address := web.Addr().String()
-	return hub, []string{"http://" + address + "/mi", "ws://" + address + "/mi", "unix:" + path}
+	return hub, []string{"http://" + address + "/mi", "ws://" + address + "/mi", "unix:" + path}, func() error {
+		return errors.Join(s.Close(context.Background()), <-served, <-served)
+	}, nil
 }
 
 // The client and the server of the contract, over each transport.
@@ -83,12 +93,12 @@ func TestGateway(t *testing.T) {
 	for _, url := range urls {
 		c := dial(t, url, clients.WithToken("secret"))
 		ctx := t.Context()
-		sent, err := c.Send(ctx, mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi ü <&>", Receipt: mi.ReceiptFinal})
+		sent, err := c.MessageSend(ctx, mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi ü <&>", Receipt: mi.ReceiptFinal})
 		if err != nil || sent.Connection != "acme" || len(sent.SMSCIDs) != 1 || sent.SMSCIDs[0] != "hi ü <&>" {
 			t.Errorf("%s: %+v, %v", url, sent, err)
 		}
 		var refusal *mi.Error
-		if _, err := c.Send(ctx, mi.MessageSendParams{From: "1", To: "2", Text: "refuse"}); !errors.As(err, &refusal) || refusal.Code != mi.CodeForbidden || !strings.Contains(string(refusal.Data), `"status":11`) {
+		if _, err := c.MessageSend(ctx, mi.MessageSendParams{From: "1", To: "2", Text: "refuse"}); !errors.As(err, &refusal) || refusal.Code != mi.CodeForbidden || !strings.Contains(string(refusal.Data), `"status":11`) {
 			t.Errorf("%s: %v", url, err)
 		}
 		if _, err := clients.Call(ctx, c, mi.SMPPEnable, mi.NameParams{Name: "x"}); !errors.As(err, &refusal) || refusal.Code != mi.CodeNotFound {
@@ -110,7 +120,7 @@ func TestGateway(t *testing.T) {
 	for _, url := range urls {
 		c := dial(t, url, clients.WithToken("secret"))
 		var got []string
-		for n, err := range c.Events(t.Context(), "E_MESSAGE_*,E_THE_END", 2) {
+		for n, err := range c.Events(t.Context(), "E_MESSAGE_*,E_THE_END", clients.After(2)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +181,7 @@ func BenchmarkCall(b *testing.B) {
 			}
 			defer func() { _ = c.Close() }()
 			for b.Loop() {
-				if _, err := c.Send(b.Context(), mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi"}); err != nil {
+				if _, err := c.MessageSend(b.Context(), mi.MessageSendParams{From: "100", To: "+4915112345678", Text: "hi"}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 
 	"sipsmpp/mi"
@@ -42,6 +43,9 @@ func (p *poster) call(ctx context.Context, method string, params any) (json.RawM
 	post.Header = p.header.Clone()
 	post.Header.Set("Content-Type", "application/json")
 	response, err := p.client.Do(post)
+	if dial := new(net.OpError); errors.As(err, &dial) && dial.Op == "dial" {
+		err = notSent(err)
+	}
 	if err != nil {
 		return nil, err
 	}
