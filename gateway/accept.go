@@ -123,7 +123,7 @@ func (p *passage) accepted(o sms.Outcome) {
 		p.g.reports.sent(o.Egress)
 		p.keep(o, store.RecordDone)
 	default:
-		p.g.reports.expect(p.record(o, store.RecordSent), func() { p.answer(o) })
+		p.g.reports.expect(p.awaited(o), func() { p.answer(o) })
 	}
 }
 

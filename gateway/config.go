@@ -74,6 +74,8 @@ type RecordsConfig struct {
 	Messages string   `yaml:"messages"` // which have a record: all, or pending
 	Keep     Duration `yaml:"keep"`     // how long a record stays, from the time that its message came
 	Text     *bool    `yaml:"text"`     // false: what a message says is left out of its record; nil: true
+	// ReportTimeout is how long a report is awaited: see Gateway.reportDue.
+	ReportTimeout Duration `yaml:"report_timeout"`
 }
 
 // MIConfig is section `mi`.
@@ -159,6 +161,7 @@ func (c Config) WithDefaults() Config {
 	or(&c.SMPP.ReassemblyTimeout, Duration(5*time.Minute))
 	or(&c.Records.Messages, recordsAll)
 	or(&c.Records.Keep, Duration(30*24*time.Hour))
+	or(&c.Records.ReportTimeout, min(Duration(7*24*time.Hour), c.Records.Keep))
 	or(&c.MI.Listen, "127.0.0.1:8888")
 	or(&c.Log.Level, "info")
 	or(&c.Log.Format, "text")
@@ -193,6 +196,9 @@ func (c Config) Check() []sms.Fault {
 	}
 	if c.Records.Keep < Duration(time.Hour) {
 		fault("records.keep", "a report may come that late: want an hour or more, such as 720h")
+	}
+	if c.Records.ReportTimeout < Duration(time.Second) || c.Records.ReportTimeout > c.Records.Keep {
+		fault("records.report_timeout", "want at least 1s, and no more than records.keep, after which nothing is known of the message")
 	}
 	if host, _, err := net.SplitHostPort(c.MI.Listen); err != nil {
 		fault("mi.listen", strconv.Quote(c.MI.Listen)+" is not HOST:PORT")

@@ -83,6 +83,7 @@ var (
 	receiptsReceived  = counter("receipt:received", "sipsmpp_receipts_received", "delivery receipts that came")
 	receiptsMatched   = counter("receipt:matched", "sipsmpp_receipts_matched", "delivery receipts that found their message")
 	receiptsUnmatched = counter("receipt:unmatched", "sipsmpp_receipts_unmatched", "delivery receipts whose message nobody knows")
+	reportsOverdue    = counter("receipt:overdue", "sipsmpp_reports_overdue", "reports that did not come in time and were closed")
 	receiptsEarly     = gauge("receipt:early", "sipsmpp_receipts_early",
 		"delivery receipts that wait for the response that names their message")
 	reportsAwaited = gauge("receipt:awaited", "sipsmpp_segments_awaiting_receipt",

@@ -151,6 +151,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.stop = stop
 	g.sweeper.Go(func() { g.sweep(background) })
 	g.sweeper.Go(func() { g.purge(background) })
+	g.sweeper.Go(func() { g.closeReports(background) })
 	g.sweeper.Go(func() { g.relay.run(background) })
 	if err := g.startAccounts(ctx); err != nil {
 		return fmt.Errorf("db: table smpp_account: %w", err)

@@ -54,13 +54,14 @@ func (p *passage) expectHere(o sms.Outcome) {
 	}
 	o.Egress, o.Receipt, o.SMSCIDs = leg, p.out.Receipt, []string{id}
 	r := p.g.reports
-	r.expect(p.record(o, store.RecordSent), func() { p.answer(o) })
+	r.expect(p.awaited(o), func() { p.answer(o) })
 	r.receipt(leg, sms.Receipt{SMSCID: id, State: state, DoneTime: time.Now()}, func(wire.Status) {})
 }
 
 // tellSender sends the report of a message to its sender on SIP, if that wants it.
 func (g *Gateway) tellSender(m *recorded, now store.MessageReport) {
-	if m.notify == nil || !m.notify.Wants(now.State) {
+	unknown := now.Closed && now.State == sms.StateUnknown // no good news, and the last
+	if m.notify == nil || !(m.notify.Wants(now.State) || unknown && m.notify.Negative) {
 		return
 	}
 	g.sip.Report(sip.Report{

@@ -52,15 +52,20 @@ func newRelay(db *store.DB, accounts *smpp.Accounts, ids *sms.IDs, log *slog.Log
 }
 
 // owe makes the receipts that an account is to get for what a report told of a message that went by a leg. That SIP accepted it is
-// perhaps the last that is heard of it, and final in SMPP (SMPP 3.4, 5.2.28), so that it is told to who wants the final state.
+// perhaps the last that is heard of it, and final in SMPP (SMPP 3.4, 5.2.28), so that it is told to who wants the final state, and
+// not again when the report is closed. Of a closed report who wants the final state hears, though it is none.
 func (r *relay) owe(m *recorded, leg sms.Leg, now store.MessageReport) (list []store.AccountReceipt) {
 	at := time.Now()
-	last := leg.Kind == sms.LegSIP && now.State == sms.StateAccepted
+	accepted := leg.Kind == sms.LegSIP && now.State == sms.StateAccepted
+	if accepted && now.Closed {
+		return nil
+	}
+	last := accepted || now.Closed && !now.State.Final()
 	for _, w := range m.wanted {
 		if w.Receipt.Wants(now.State) || last && w.Receipt == sms.ReceiptFinal {
 			list = append(list, store.AccountReceipt{
-				ID: r.ids.Next(), Account: m.ingress.Name, Message: w.ID, From: m.from, To: m.to, State: now.State, Error: now.Error,
-				DoneTime: now.DoneTime, Created: at, Next: at,
+				ID: r.ids.Next(), Account: m.ingress.Name, Message: w.ID, From: m.from, To: m.to, State: now.State, Closing: now.Closed,
+				Error: now.Error, DoneTime: now.DoneTime, Created: at, Next: at,
 			})
 		}
 	}
@@ -92,7 +97,8 @@ func (r *relay) sendOne(a store.AccountReceipt) (full bool) {
 	r.sending[a.ID] = struct{}{}
 	r.count[a.Account]++
 	r.mu.Unlock()
-	r.accounts.Receipt(a.Account, accountReceipt(a), a.State == sms.StateEnroute || a.State == sms.StateUnknown, func(o sms.Outcome) { r.ended(a, o) })
+	intermediate := a.State == sms.StateEnroute || a.State == sms.StateUnknown && !a.Closing
+	r.accounts.Receipt(a.Account, accountReceipt(a), intermediate, func(o sms.Outcome) { r.ended(a, o) })
 	return false
 }
 

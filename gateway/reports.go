@@ -83,6 +83,15 @@ type recorded struct {
 	wanted   []sms.WantedReceipt // by the account that submitted it
 }
 
+func recordedOf(r *store.Record) *recorded {
+	m := r.Message
+	return &recorded{id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: r.Segments, notify: m.Notify,
+		ingress: m.Ingress, wanted: m.Wanted}
+}
+
+// is says that it is the message with this id; nil is none.
+func (m *recorded) is(id sms.ID) bool { return m != nil && m.id == id }
+
 // learner is a leg's, for the smsc_id_format that the leg had then.
 type learner struct {
 	format string
@@ -149,9 +158,7 @@ func (r *reports) mayCome(leg sms.Leg) bool {
 
 // expect records an accepted message with its SMSC ids and then calls done. From here on its receipts find it.
 func (r *reports) expect(record *store.Record, done func()) {
-	m := record.Message
-	known := &recorded{id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: record.Segments, notify: m.Notify,
-		ingress: m.Ingress, wanted: m.Wanted}
+	known := recordedOf(record)
 	// Queued before a receipt can find the message, so that its report is written after it.
 	r.db.Insert(record, func(err error) {
 		if err != nil {
@@ -316,24 +323,13 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 			r.log.Info("how the SMSC ids of receipts match", "leg", in.leg, "smsc_id_format", learned)
 		}
 	}
-	var owed []store.AccountReceipt
-	var keep func(store.MessageReport) []store.AccountReceipt
-	if len(m.wanted) > 0 {
-		keep = func(now store.MessageReport) []store.AccountReceipt {
-			if owed = nil; news(now) {
-				owed = r.relay.owe(m, leg, now)
-			}
-			return owed
-		}
-	}
-	r.db.Report(store.SegmentReport{
+	r.write(leg, m, store.SegmentReport{
 		ID:       m.id,
 		Part:     a.part,
 		State:    in.receipt.State,
 		Error:    in.receipt.Error,
 		DoneTime: in.receipt.DoneTime,
-		Keep:     keep,
-	}, func(now store.MessageReport, err error) {
+	}, func(now store.MessageReport, owed []store.AccountReceipt, err error) {
 		switch {
 		case errors.Is(err, store.ErrNotFound): // its record failed, or is gone since
 			r.unmatched(in)
@@ -345,15 +341,37 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 		}
 		if now.Complete {
 			in.completed(m.id)
-			r.forget(leg, m)
 		}
-		r.relay.send(owed)
-		if news(now) && m.request.Wants(now.State) {
-			r.hub.Publish(report(m, now))
-			r.tell(m, now)
-		}
+		r.told(leg, m, now, owed)
 		in.answer(wire.StatusOK)
 	})
+}
+
+// write stores what is known of a message that went by a leg, and with it the receipts that its account is owed for that.
+func (r *reports) write(leg sms.Leg, m *recorded, s store.SegmentReport, done func(store.MessageReport, []store.AccountReceipt, error)) {
+	var owed []store.AccountReceipt
+	if len(m.wanted) > 0 {
+		s.Keep = func(now store.MessageReport) []store.AccountReceipt {
+			if owed = nil; news(now) {
+				owed = r.relay.owe(m, leg, now)
+			}
+			return owed
+		}
+	}
+	r.db.Report(s, func(now store.MessageReport, err error) { done(now, owed, err) })
+}
+
+// told tells on what was stored.
+func (r *reports) told(leg sms.Leg, m *recorded, now store.MessageReport, owed []store.AccountReceipt) {
+	if now.Complete {
+		r.forget(leg, m)
+	}
+	r.relay.send(owed)
+	wanted := m.request.Wants(now.State) || now.Closed && m.request == sms.ReceiptFinal // which is all that it will hear
+	if news(now) && wanted {
+		r.hub.Publish(report(m, now))
+		r.tell(m, now)
+	}
 }
 
 // news says that a receipt told something: one that came twice changes nothing; of several segments only all of them make a report.
@@ -366,7 +384,7 @@ func (r *reports) forget(leg sms.Leg, m *recorded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range m.segments {
-		if key := (segmentKey{leg, s.Key}); r.awaited[key].message == m {
+		if key := (segmentKey{leg, s.Key}); r.awaited[key].message.is(m.id) {
 			delete(r.awaited, key)
 		}
 	}

@@ -24,7 +24,7 @@ type Statistic struct {
 }
 
 type reportCounters struct {
-	received, matched, unmatched, unrecorded atomic.Uint64
+	received, matched, unmatched, unrecorded, closed atomic.Uint64
 }
 
 // reading is one value of a family.
@@ -183,6 +183,7 @@ func (g *Gateway) measureReceipts(r *readings) {
 	r.add(receiptsReceived, c.received.Load())
 	r.add(receiptsMatched, c.matched.Load())
 	r.add(receiptsUnmatched, c.unmatched.Load())
+	r.add(reportsOverdue, c.closed.Load())
 	early, awaited := g.reports.waiting()
 	r.add(receiptsEarly, uint64(early))
 	r.add(reportsAwaited, uint64(awaited))

@@ -21,6 +21,7 @@ type Message struct {
 	Rule       string         `json:"rule,omitempty"` // the rule that named its target
 	Attempts   int            `json:"attempts"`
 	Next       Time           `json:"next_attempt,omitzero"` // while State is deferred
+	ReportDue  Time           `json:"report_due,omitzero"`   // while State is sent: when its report is given up
 	Updated    Time           `json:"updated,omitzero"`
 	Segments   []Segment      `json:"segments"`
 	Report     *Report        `json:"report,omitempty"` // once the SMSC told anything

@@ -162,6 +162,8 @@ func reportText(r Report) string {
 		return "Your message to " + r.To.String() + " could not be delivered in time."
 	case sms.StateRejected:
 		return "Your message to " + r.To.String() + " was rejected."
+	case sms.StateUnknown:
+		return "Nobody told whether your message to " + r.To.String() + " was delivered."
 	}
 	return "Your message to " + r.To.String() + " could not be delivered."
 }

@@ -17,6 +17,7 @@ type AccountReceipt struct {
 	Message  sms.ID      // as the account knows the message, or the part of it
 	From, To sms.Address // of the message
 	State    sms.State
+	Closing  bool // nothing more will be told, whatever State is
 	Error    string
 	DoneTime time.Time
 	Created  time.Time
@@ -27,7 +28,7 @@ type AccountReceipt struct {
 // receiptColumns are the columns of table account_receipt.
 var receiptColumns = []string{
 	"id", "node", "account", "message_id", "from_address", "from_ton", "from_npi", "to_address", "to_ton", "to_npi",
-	"state", "error", "done_time", "created", "attempts", "next_attempt",
+	"state", "error", "done_time", "created", "attempts", "next_attempt", "closing",
 }
 
 // DropReceipt forgets a receipt that the account has, or that is given up.
@@ -44,7 +45,7 @@ func (db *DB) DelayReceipt(r AccountReceipt, done func(error)) {
 func (db *DB) DueReceipts(ctx context.Context, account string, now time.Time, limit int) (list []AccountReceipt, err error) {
 	rows, err := db.read.QueryContext(ctx, db.dialect.rebind(fmt.Sprintf(
 		"SELECT id, account, message_id, from_address, from_ton, from_npi, to_address, to_ton, to_npi, state, error, done_time, "+
-			"created, attempts, next_attempt FROM account_receipt WHERE account = ? AND next_attempt <= ? ORDER BY id LIMIT %d", limit)),
+			"created, attempts, next_attempt, closing FROM account_receipt WHERE account = ? AND next_attempt <= ? ORDER BY id LIMIT %d", limit)),
 		escape(account), now.UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)
@@ -53,9 +54,9 @@ func (db *DB) DueReceipts(ctx context.Context, account string, now time.Time, li
 	for rows.Next() {
 		var r AccountReceipt
 		var id, message, state string
-		var done, created, next int64
+		var done, created, next, closing int64
 		if err := rows.Scan(&id, &r.Account, &message, &r.From.Value, &r.From.TON, &r.From.NPI, &r.To.Value, &r.To.TON, &r.To.NPI,
-			&state, &r.Error, &done, &created, &r.Attempts, &next); err != nil {
+			&state, &r.Error, &done, &created, &r.Attempts, &next, &closing); err != nil {
 			return nil, fmt.Errorf("db: %w", err)
 		}
 		var errs [2]error
@@ -65,6 +66,7 @@ func (db *DB) DueReceipts(ctx context.Context, account string, now time.Time, li
 			return nil, fmt.Errorf("db: table account_receipt: %w", err)
 		}
 		r.State, _ = sms.ParseState(state)
+		r.Closing = closing != 0
 		r.DoneTime, r.Created, r.Next = fromMillis(done), fromMillis(created), fromMillis(next)
 		for _, s := range []*string{&r.Account, &r.From.Value, &r.To.Value, &r.Error} {
 			*s = unescape(*s)
@@ -92,6 +94,13 @@ func (db *DB) ExpireReceipts(ctx context.Context, before time.Time) (n int64, er
 	return n, nil
 }
 
+func flag(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 // keepReceipts writes the receipts that reports make, in the transaction of those.
 func (b *batch) keepReceipts(ctx context.Context, tx *sql.Tx, list []AccountReceipt) error {
 	for len(list) > 0 {
@@ -101,7 +110,7 @@ func (b *batch) keepReceipts(ctx context.Context, tx *sql.Tx, list []AccountRece
 			r := &list[i]
 			b.args = append(b.args, r.ID.String(), clip(b.db.node), clip(r.Account), r.Message.String(),
 				clip(r.From.Value), int64(r.From.TON), int64(r.From.NPI), clip(r.To.Value), int64(r.To.TON), int64(r.To.NPI),
-				r.State.String(), clip(r.Error), millis(r.DoneTime), millis(r.Created), int64(r.Attempts), millis(r.Next))
+				r.State.String(), clip(r.Error), millis(r.DoneTime), millis(r.Created), int64(r.Attempts), millis(r.Next), flag(r.Closing))
 		}
 		if err := b.statements.exec(ctx, tx, statement{insertReceipt, n}, b.args); err != nil {
 			return err

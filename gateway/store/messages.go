@@ -81,6 +81,12 @@ func (db *DB) Messages(ctx context.Context, f Filter) (records []*Record, next s
 	return records, next, err
 }
 
+// Overdue are at most limit records whose report is awaited and was to be there by a time, the longest overdue first.
+func (db *DB) Overdue(ctx context.Context, now time.Time, limit int) ([]*Record, error) {
+	return db.records(ctx, fmt.Sprintf("WHERE state = ? AND next_attempt <= ? ORDER BY next_attempt LIMIT %d", limit),
+		string(RecordSent), now.UnixMilli())
+}
+
 // firstID is the least that an ID made at t can be.
 func firstID(t time.Time) (id sms.ID) {
 	binary.BigEndian.PutUint64(id[:8], uint64(max(t.UnixMilli(), 0))<<16)

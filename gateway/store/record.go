@@ -35,7 +35,7 @@ type Record struct {
 	Egress      sms.Leg
 	Rule        string
 	Attempts    int
-	NextAttempt time.Time
+	NextAttempt time.Time // of one that is sent: when its report is given up
 	Segments    []Segment // by part
 	Report      sms.State // the worst of the segments' once all are final; until then none
 	ReportError string

@@ -15,6 +15,9 @@ type SegmentReport struct {
 	State    sms.State
 	Error    string
 	DoneTime time.Time
+	// Close ends the whole report, whatever Part says: each segment that has told nothing final gets State, which need not be final,
+	// but for one that was accepted, which is the last that is known of it.
+	Close bool
 	// Keep gives the receipts that the account which submitted the message is owed for what this told. They are written with the
 	// report, in one transaction. It may be called more than once; the last call counts. nil: nobody is owed any.
 	Keep func(MessageReport) []AccountReceipt
@@ -27,6 +30,7 @@ type MessageReport struct {
 	DoneTime time.Time // the latest of its segments'
 	Changed  bool      // the segment's state was not known before: false for a receipt that came twice, or late
 	Complete bool      // this report was the last that was missing; said once for a message
+	Closed   bool      // Complete, and by Close: State may be one that is not final
 }
 
 // Report stores the state of a segment and, with the one that makes them complete, the message's report; the record's state then
@@ -84,7 +88,12 @@ func (b *batch) report(ctx context.Context, tx *sql.Tx) error {
 		rest = rest[n:]
 	}
 	for _, o := range b.reports {
-		o.result, o.err = messages[o.report.ID].take(o.report)
+		m := messages[o.report.ID]
+		if o.report.Close {
+			o.result, o.err = m.close(o.report)
+		} else {
+			o.result, o.err = m.take(o.report)
+		}
 		if o.err == nil && o.report.Keep != nil {
 			owed = append(owed, o.report.Keep(o.result)...)
 		}
@@ -153,6 +162,46 @@ func (m *reportedMessage) take(r SegmentReport) (MessageReport, error) {
 		m.state, m.complete, result.Complete = RecordReported, true, true
 	}
 	return result, nil
+}
+
+// close ends the report. One that is complete already stays as it is.
+func (m *reportedMessage) close(r SegmentReport) (MessageReport, error) {
+	if len(m.segments) == 0 {
+		return MessageReport{}, ErrNotFound
+	}
+	if m.state != RecordSent {
+		return MessageReport{}, nil
+	}
+	var worst segmentState
+	done := millis(r.DoneTime)
+	for i := range m.segments {
+		s := &m.segments[i]
+		if !s.report.state.Final() && s.report.state != sms.StateAccepted {
+			s.report, s.changed = segmentState{r.State, clip(r.Error), done}, true
+		}
+		if i == 0 || closedRank(s.report.state) > closedRank(worst.state) {
+			worst = s.report
+		}
+	}
+	m.report = MessageReport{State: worst.state, Error: unescape(worst.error), DoneTime: fromMillis(done)}
+	m.state, m.complete = RecordReported, true
+	result := m.report
+	result.Changed, result.Complete, result.Closed = true, true, true
+	return result, nil
+}
+
+// closedRank orders the states of segments by which decides for the message once nothing more is waited for: a failure that was told,
+// then what nobody told, then what was accepted and not heard of again.
+func closedRank(s sms.State) int {
+	switch {
+	case s == sms.StateDelivered:
+		return 0
+	case s == sms.StateAccepted:
+		return 1
+	case !s.Final():
+		return 2
+	}
+	return 2 + int(s)
 }
 
 func (b *batch) writeReported(ctx context.Context, tx *sql.Tx, ids []sms.ID, messages map[sms.ID]*reportedMessage) error {

@@ -249,9 +249,13 @@ func (s *Server) recorded(r *store.Record) mi.Message {
 		Node:     r.Node,
 		Rule:     r.Rule,
 		Attempts: r.Attempts,
-		Next:     mi.Time(r.NextAttempt),
 		Updated:  mi.Time(r.Updated),
 		Segments: make([]mi.Segment, len(r.Segments)),
+	}
+	if r.State == store.RecordSent {
+		result.ReportDue = mi.Time(r.NextAttempt)
+	} else {
+		result.Next = mi.Time(r.NextAttempt)
 	}
 	if m.IsBinary() {
 		result.Text, result.Data = "", m.Data
