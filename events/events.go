@@ -63,6 +63,14 @@ type Reloaded struct {
 	Removed List `json:"removed"`
 }
 
+// GatewayReloaded says what a reload of everything changed, as faults name it: smpp[name=acme], log.level.
+type GatewayReloaded struct {
+	Who     string `json:"who"`     // SIGHUP, or the name of the token; local where there is none
+	Changed List   `json:"changed"` // rows and keys, 100 at most
+	Restart List   `json:"restart"` // keys that count after a restart only
+	Faults  List   `json:"faults"`  // why a part stays as it is
+}
+
 // Throttled says that a connection pauses, because its peer said that we send too fast.
 type Throttled struct {
 	Connection    string `json:"connection"`
@@ -192,6 +200,7 @@ func (BindUp) Name() string           { return "E_SMPP_BIND_UP" }
 func (BindDown) Name() string         { return "E_SMPP_BIND_DOWN" }
 func (BindRefused) Name() string      { return "E_SMPP_BIND_REFUSED" }
 func (Reloaded) Name() string         { return "E_SMPP_RELOADED" }
+func (GatewayReloaded) Name() string  { return "E_RELOADED" }
 func (Throttled) Name() string        { return "E_SMPP_THROTTLED" }
 func (Unthrottled) Name() string      { return "E_SMPP_UNTHROTTLED" }
 func (MessageReceived) Name() string  { return "E_MESSAGE_RECEIVED" }
@@ -234,6 +243,7 @@ var declarations = []Declaration{
 	declare[BindDown]("a bind is no longer bound"),
 	declare[BindRefused]("an ESME was not let in"),
 	declare[Reloaded]("smpp_reload changed the connections"),
+	declare[GatewayReloaded]("everything was read again that counts without a restart"),
 	declare[Throttled]("a connection pauses: its peer said that we send too fast"),
 	declare[Unthrottled]("a connection that was throttled is as fast again as its row lets it be"),
 	declare[MessageReceived]("a message came in"),

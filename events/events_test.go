@@ -18,6 +18,7 @@ func TestDeclarations(t *testing.T) {
 		"E_SMPP_BIND_DOWN connection account bind mode peer reason in_flight",
 		"E_SMPP_BIND_REFUSED account peer command_status reason count",
 		"E_SMPP_RELOADED added changed removed",
+		"E_RELOADED who changed restart faults",
 		"E_SMPP_THROTTLED connection command_status until congestion_state throughput",
 		"E_SMPP_UNTHROTTLED connection",
 		"E_MESSAGE_RECEIVED id ref ingress from to text data coding segments awaits incomplete tlvs",

@@ -76,7 +76,7 @@ func (g *Gateway) apply(rows []sms.ConnectionConfig, faults []sms.Fault) smpp.Ch
 	g.table.Store(t)
 	g.setHops()
 	changes := g.connections.Apply(rows)
-	g.routes.Store(route.New(g.rules.Load(), defaultConnection(g.config.SMPP.DefaultConnection, rows), names))
+	g.routes.Store(route.New(g.rules.Load(), defaultConnection(g.defaultName, rows), names))
 	return changes
 }
 

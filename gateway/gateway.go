@@ -52,9 +52,11 @@ type Gateway struct {
 	stored      atomic.Pointer[routeTable]
 	table       atomic.Pointer[connectionTable]
 	accountRows atomic.Pointer[[]sms.AccountConfig]
+	sipUsers    atomic.Pointer[[]sms.SIPUser]
 	queries     chan struct{} // one for each query_sm that is looked up
 	// reloading lets one reload run at a time, and keeps it apart from what else changes the connections.
-	reloading sync.Mutex
+	reloading   sync.Mutex
+	defaultName string // smpp.default_connection; of who has the lock
 
 	up       atomic.Bool // Start has returned
 	closing  atomic.Bool
@@ -104,6 +106,8 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	}
 	g.hub.Observe(g.measures.lag.Observe)
 	g.accountRows.Store(new([]sms.AccountConfig))
+	g.sipUsers.Store(new([]sms.SIPUser))
+	g.defaultName = config.SMPP.DefaultConnection
 	g.stored.Store(&routeTable{})
 	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log))
 	if err != nil {

@@ -37,7 +37,7 @@ func (g *Gateway) loadSIPUsers(ctx context.Context) error {
 	for _, f := range append(faults, g.foreignRealms(users)...) {
 		g.log.Error("a SIP user is not let in until its row is corrected and sip_user_reload run", "fault", f.Error())
 	}
-	g.sip.SetUsers(users)
+	g.setSIPUsers(users)
 	return nil
 }
 
@@ -71,8 +71,13 @@ func (g *Gateway) reloadSIPUsers(ctx context.Context) (int, error) {
 	if faults = append(faults, g.foreignRealms(users)...); len(faults) > 0 {
 		return 0, &FaultsError{Faults: faults}
 	}
-	g.sip.SetUsers(users)
+	g.setSIPUsers(users)
 	return len(users), nil
+}
+
+func (g *Gateway) setSIPUsers(users []sms.SIPUser) {
+	g.sipUsers.Store(&users)
+	g.sip.SetUsers(users)
 }
 
 // SIPUsers gives table sip_user as it stands, the good rows by name.

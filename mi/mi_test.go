@@ -29,6 +29,7 @@ func TestMethods(t *testing.T) {
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",
 		"events_list", "event_subscribe event [socket] [expire] [after]", "subscribers_list [event] [socket]", "raise_event event [params]",
 		"rpc.discover",
+		"reload", "config_diff",
 		"route_list [id] [after] [limit]",
 		"route_add targets [to_match] [from_match] [ingress] [when] [priority] [strategy] [options] [name] [description] [enabled]",
 		"route_set id [targets] [to_match] [from_match] [ingress] [when] [priority] [strategy] [options] [name] [description] [enabled]",

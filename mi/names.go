@@ -21,6 +21,7 @@ var otherNames = map[string]string{
 	"core:ps":          "ps",
 	"core:kill":        "kill",
 	"core:log_level":   "log_level",
+	"core:reload":      "reload",
 }
 
 // names finds every method by each of its names.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sipsmpp/gateway"
+	"sipsmpp/mi"
 	"sipsmpp/mi/server"
 )
 
@@ -24,12 +25,10 @@ type daemon struct {
 	gateway *gateway.Gateway
 	mi      *server.Server
 	miAddr  net.Addr
-	log     *slog.Logger
 	failed  chan error // what the MI's listeners ended with
 }
 
-// serve runs the gateway until ctx ends or the MI asks for it.
-// reread reads the configuration again.
+// serve runs the gateway until ctx ends or the MI asks for it. reread reads the configuration again.
 func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Config, error), stderr io.Writer) error {
 	level := new(slog.LevelVar)
 	log, err := logger(config.Log, level, stderr)
@@ -38,34 +37,42 @@ func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	d, err := start(ctx, config, log, level, stop)
+	d, err := start(ctx, config, reread, log, level, stop)
 	if err != nil {
 		return err
 	}
 	log.Info("started", "version", version, "node", d.gateway.Node(), "sip", d.gateway.SIPAddrs(), "smpp", d.gateway.SMPPAddrs(), "mi", d.miAddr.String())
+	systemd := newNotifier(log)
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // the end is watched over too
+	defer unwatch()
+	go systemd.watch(watching, d.prove)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	systemd.ready("serving")
 	for {
 		select {
 		case <-hangup:
-			d.reload(ctx, reread)
+			systemd.reloading()
+			r := d.mi.Reload(ctx, "SIGHUP")
+			systemd.ready(reloaded(r))
 		case err := <-d.failed:
 			return errors.Join(err, d.close())
 		case <-ctx.Done():
 			log.Info("stopping", "within", shutdownTime)
+			systemd.stopping()
 			return d.close()
 		}
 	}
 }
 
 // start opens everything, in an order in which a failure takes back what was opened before it.
-func start(ctx context.Context, config gateway.Config, log *slog.Logger, level *slog.LevelVar, stop func()) (*daemon, error) {
+func start(ctx context.Context, config gateway.Config, reread func() (gateway.Config, error), log *slog.Logger, level *slog.LevelVar, stop func()) (*daemon, error) {
 	g, err := gateway.New(ctx, config, log)
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{gateway: g, log: log, failed: make(chan error, 2)} // of each listener
+	d := &daemon{gateway: g, failed: make(chan error, 2)} // of each listener
 	d.mi = server.New(g, server.Options{
 		Origins:     config.MI.Origins,
 		Tokens:      config.MI.Tokens,
@@ -77,6 +84,8 @@ func start(ctx context.Context, config gateway.Config, log *slog.Logger, level *
 		Level:       level,
 		Log:         log,
 		Stop:        stop,
+		Config:      config.WithDefaults(),
+		Reread:      reread,
 	})
 	if err := d.listen(config.WithDefaults().MI); err != nil {
 		return nil, errors.Join(err, d.close())
@@ -106,28 +115,27 @@ func (d *daemon) listen(config gateway.MIConfig) error {
 	return nil
 }
 
+// prove returns unless something hangs that the gateway cannot do without.
+func (d *daemon) prove() {
+	d.gateway.Connections()
+	d.gateway.Accounts()
+	d.gateway.Statistics()
+	d.gateway.Events().Seq()
+}
+
+// reloaded is the status of systemctl after a reload.
+func reloaded(r mi.ReloadResult) string {
+	if len(r.Faults) > 0 {
+		return fmt.Sprintf("serving; the last reload found %d faults: %s: %s", len(r.Faults), r.Faults[0].Path, r.Faults[0].Reason)
+	}
+	return "serving; reloaded " + time.Now().Format(time.RFC3339)
+}
+
 func (d *daemon) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	err := d.gateway.Close(ctx) // first: the events of the end still go out
 	return errors.Join(err, d.mi.Close(ctx))
-}
-
-// reload is SIGHUP: who may call the MI, and the tables.
-func (d *daemon) reload(ctx context.Context, reread func() (gateway.Config, error)) {
-	config, err := reread()
-	if err == nil {
-		err = d.mi.SetTokens(config.MI.Tokens)
-	}
-	if err != nil {
-		d.log.Error("mi.tokens stay as they are", "error", err)
-	}
-	changes, err := d.gateway.Reload(ctx)
-	if err != nil {
-		d.log.Error("nothing was reloaded", "error", err)
-		return
-	}
-	d.log.Info("reloaded", "added", changes.Added, "changed", changes.Changed, "removed", changes.Removed, "unchanged", changes.Unchanged)
 }
 
 func logger(config gateway.LogConfig, level *slog.LevelVar, out io.Writer) (*slog.Logger, error) {

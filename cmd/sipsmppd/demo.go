@@ -120,7 +120,7 @@ func demo(ctx context.Context, out io.Writer, outbound string, once bool) error 
 	screen.say("")
 
 	log := slog.New(slog.NewTextHandler(&lines{screen}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := start(ctx, config, log, new(slog.LevelVar), stop)
+	d, err := start(ctx, config, nil, log, new(slog.LevelVar), stop)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,9 @@ type fakeCore struct {
 	changed  gateway.AccountChange // what account_add or account_set was called with last
 	values   map[string]string     // of the row that was last added or set
 	routes   fakeRoutes
+	tables   []gateway.TableChanges // what a reload finds
+	reloads  int
+	fallback string // the default connection
 }
 
 func newFakeCore() *fakeCore { return &fakeCore{hub: events.NewHub("gw", 100), ids: sms.NewIDs()} }
@@ -245,6 +248,15 @@ func (c *fakeCore) DeleteSIPUser(_ context.Context, name string) error {
 }
 
 func (c *fakeCore) ReloadSIPUsers(context.Context) (int, error) { return 1, nil }
+
+func (c *fakeCore) DiffTables(context.Context) []gateway.TableChanges { return c.tables }
+
+func (c *fakeCore) ReloadTables(context.Context) []gateway.TableChanges {
+	c.reloads++
+	return c.tables
+}
+
+func (c *fakeCore) SetDefaultConnection(name string) { c.fallback = name }
 
 func (c *fakeCore) Statistics() []gateway.Statistic {
 	return []gateway.Statistic{

@@ -16,7 +16,7 @@ func (s *Server) foreign(r *http.Request) string {
 		return "Host " + strings.ToValidUTF8(r.Host, "?") + " is none of this gateway's: use its address, or add its origin to mi.origins"
 	}
 	for _, origin := range r.Header.Values("Origin") {
-		if s.origins[strings.ToLower(origin)] {
+		if s.origins.Load().pages[strings.ToLower(origin)] {
 			continue
 		}
 		u, err := url.Parse(origin)
@@ -44,7 +44,7 @@ func foreignPart(r *http.Request) string {
 // Fetch standard, 3.2): the question comes without a token. done says that it was one.
 func (s *Server) shared(w http.ResponseWriter, r *http.Request) (done bool) {
 	origin := r.Header.Get("Origin")
-	if !s.origins[strings.ToLower(origin)] {
+	if !s.origins.Load().pages[strings.ToLower(origin)] {
 		return false
 	}
 	h := w.Header()
@@ -71,7 +71,7 @@ func (s *Server) isOurs(r *http.Request) bool {
 		host = h
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))
-	if isLoopback(host) || s.hosts[host] {
+	if isLoopback(host) || host == s.host && host != "" || s.origins.Load().hosts[host] {
 		return true
 	}
 	address, err := netip.ParseAddr(host)
@@ -79,9 +79,19 @@ func (s *Server) isOurs(r *http.Request) bool {
 	return err == nil && ok && local.AddrPort().Addr().Unmap() == address.Unmap()
 }
 
-func (s *Server) addOrigin(origin string) {
-	s.origins[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
-	if u, err := url.Parse(origin); err == nil && u.Hostname() != "" {
-		s.hosts[strings.ToLower(u.Hostname())] = true
+// origins are `mi.origins`.
+type origins struct {
+	pages map[string]bool // as Origin says them
+	hosts map[string]bool // theirs, which are names of ours, without port
+}
+
+func newOrigins(list []string) *origins {
+	o := &origins{pages: make(map[string]bool), hosts: make(map[string]bool)}
+	for _, origin := range list {
+		o.pages[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
+		if u, err := url.Parse(origin); err == nil && u.Hostname() != "" {
+			o.hosts[strings.ToLower(u.Hostname())] = true
+		}
 	}
+	return o
 }

@@ -59,6 +59,7 @@ type Core interface {
 	TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte
 	ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error)
 	SIPCore
+	ReloadCore
 	RouteCore
 	Statistics() []gateway.Statistic
 	ResetStatistics()
@@ -76,6 +77,9 @@ type Options struct {
 	Stop    func()         // what `kill` does; nil: nothing
 	// Tokens are `mi.tokens`, which were checked. With none everybody may call, and only loopback is listened on.
 	Tokens []gateway.MIToken
+	// Config is what the gateway runs with, and Reread reads its file again: for reload. Nil: there is no file.
+	Config gateway.Config
+	Reread func() (gateway.Config, error)
 	// TLSCert, TLSKey and TLSClientCA are PEM files: with them the MI is HTTPS.
 	TLSCert, TLSKey, TLSClientCA string
 }
@@ -87,12 +91,16 @@ type Server struct {
 	dispatcher  dispatcher
 	access      *access
 	tokensFault error
-	tls         *tls.Config // nil: plain HTTP
+	tls         *tls.Config  // nil: plain HTTP
+	certificate *certificate // that tls has
 	events      *stream.Handler
 	subscribers *stream.Subscribers
 	http        *http.Server
-	origins     map[string]bool // as Origin says them
-	hosts       map[string]bool // names that we have by Origins and Listen, without port
+	origins     atomic.Pointer[origins]
+	host        string // of Listen
+
+	reloading sync.Mutex        // one reload at a time
+	stamps    map[string]string // of the certificates' files, at the last reload
 
 	ctx  context.Context // of every call; ends with Close
 	stop context.CancelFunc
@@ -125,8 +133,6 @@ func New(core Core, options Options) *Server {
 		options:     options,
 		events:      stream.NewHandler(core.Events(), options.Log),
 		subscribers: stream.NewSubscribers(core.Events(), options.Log),
-		origins:     make(map[string]bool),
-		hosts:       make(map[string]bool),
 		peers:       make(map[*peer]struct{}),
 		access:      newAccess(),
 	}
@@ -134,9 +140,8 @@ func New(core Core, options Options) *Server {
 	s.dispatcher = dispatcher{log: options.Log, methods: make(map[string]handler), audited: s.audited}
 	s.register()
 	s.tokensFault = s.SetTokens(options.Tokens)
-	for _, o := range options.Origins {
-		s.addOrigin(o)
-	}
+	s.origins.Store(newOrigins(options.Origins))
+	s.stamps = options.Config.CertificateStamps()
 	s.http = &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -166,18 +171,18 @@ func (s *Server) Listen(address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mi.listen: %w", err)
 	}
-	s.hosts[strings.ToLower(host)] = true
+	s.host = strings.ToLower(host)
 	if s.options.TLSCert == "" {
 		if isPublic(l.Addr()) {
 			s.options.Log.Warn("the MI is reached from other hosts without HTTPS, so that whoever listens on the way learns the tokens: set mi.tls_cert and mi.tls_key", "mi", l.Addr().String())
 		}
 		return l, nil
 	}
-	config, err := newTLS(s.options.TLSCert, s.options.TLSKey, s.options.TLSClientCA, s.options.Log)
+	s.certificate, err = newCertificate(s.options.TLSCert, s.options.TLSKey, s.options.TLSClientCA, s.options.Log)
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s.tls = config
+	s.tls = s.certificate.serving()
 	return l, nil
 }
 

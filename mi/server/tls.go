@@ -22,8 +22,8 @@ type certificate struct {
 	config *tls.Config
 }
 
-// newTLS makes the configuration of a listener; it fails where the files are no good.
-func newTLS(cert, key, clientCA string, log *slog.Logger) (*tls.Config, error) {
+// newCertificate reads the files; it fails where they are no good.
+func newCertificate(cert, key, clientCA string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{cert: cert, key: key, ca: clientCA, log: log}
 	stamp := c.stamped()
 	config, err := c.read()
@@ -31,12 +31,21 @@ func newTLS(cert, key, clientCA string, log *slog.Logger) (*tls.Config, error) {
 		return nil, err
 	}
 	c.config, c.stamp = config, stamp
-	base := config.Clone()
-	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(), nil }
-	return base, nil
+	return c, nil
 }
 
+// serving is the configuration of a listener.
+func (c *certificate) serving() *tls.Config {
+	base := c.config.Clone()
+	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(), nil }
+	return base
+}
+
+// current is what the files say now; nil where there are none.
 func (c *certificate) current() *tls.Config {
+	if c == nil {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if stamp := c.stamped(); stamp != c.stamp {
