@@ -43,6 +43,7 @@ type loadFlags struct {
 	drain      time.Duration
 	retransmit bool
 	pid        int
+	profileTo  string
 	json       bool
 	quiet      bool
 }
@@ -145,6 +146,7 @@ fails on a message that was accepted and lost, on one that came out twice or was
 	fl.DurationVar(&f.drain, "drain", 3*time.Second, "how long nothing may come out at the end before it counts as lost")
 	fl.BoolVar(&f.retransmit, "retransmit", false, "repeat requests that are not answered, as RFC 3261 17.1.2.1 does")
 	fl.IntVar(&f.pid, "pid", 0, "process of a gateway that runs already, to report its CPU and memory")
+	fl.StringVar(&f.profileTo, "profile", "", "`file` for a CPU profile of the gateway while the load runs, for go tool pprof; with --duration")
 	fl.BoolVar(&f.json, "json", false, "print the report as JSON")
 	fl.BoolVar(&f.quiet, "quiet", false, "print nothing but the report")
 	return c
@@ -174,6 +176,8 @@ func (f *loadFlags) check() error {
 		return fmt.Errorf("--length %d: want %d to 160", f.length, markLength+1)
 	case f.sinkStatus < 200 || f.sinkStatus > 699:
 		return fmt.Errorf("--sip-status %d: want a final one", f.sinkStatus)
+	case f.profileTo != "" && (f.floor || f.duration < time.Second):
+		return errors.New("--profile is of a gateway, and as long as the load: give --duration, 1s or more, and no --floor")
 	case f.pid != 0:
 		if _, err := processUsage(f.pid); err != nil {
 			return fmt.Errorf("--pid %d: %w", f.pid, err)
@@ -234,7 +238,7 @@ func compare(ctx context.Context, f loadFlags, out *printer) (c comparison, err 
 	if c.Gateway, err = measure(ctx, f, out); err != nil {
 		return c, fmt.Errorf("through the gateway: %w", err)
 	}
-	f.gateway, f.config, f.floor = "", nil, true
+	f.gateway, f.config, f.floor, f.profileTo = "", nil, true, ""
 	if c.Floor, err = measure(ctx, f, out); err != nil {
 		return c, fmt.Errorf("through the floor: %w", err)
 	}

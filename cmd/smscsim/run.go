@@ -201,6 +201,7 @@ func (r *rig) run(ctx context.Context) (result, error) {
 		}
 	}
 	stopSeconds := r.everySecond()
+	profiled := r.profile(ctx)
 	began := time.Since(r.flows[0].began)
 	type end struct {
 		at  time.Duration
@@ -224,6 +225,7 @@ func (r *rig) run(ctx context.Context) (result, error) {
 		r.settleAll(awaited)
 	}
 	stopSeconds()
+	failed = errors.Join(failed, profiled())
 	cpu, memory, err := measured()
 	loadAfter, _ := processUsage(os.Getpid()) // likewise
 	if err != nil {
