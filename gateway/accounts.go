@@ -219,7 +219,7 @@ func (g *Gateway) SMPPAddrs() []string {
 func (g *Gateway) accountsConfig() smpp.AccountsConfig {
 	c := smpp.AccountsConfig{
 		Listen: g.config.SMPP.Listen, SystemID: systemID(g.config.Node), MaxConnections: g.config.SMPP.MaxConnections,
-		NextID: g.ids.Next, Connections: g.connections,
+		NextID: g.ids.Next, Connections: g.connections, Gather: g.gather,
 	}
 	if g.config.SMPP.TLSCert != "" {
 		c.TLS = g.config.SMPP.serverTLS

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sipsmpp/events"
+	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/route"
 	"sipsmpp/gateway/sip"
 	"sipsmpp/gateway/smpp"
@@ -35,6 +36,7 @@ type Gateway struct {
 	ids    *sms.IDs
 	hub    *events.Hub
 
+	gather      *gather.Group // the batches that are worked on
 	db          *store.DB
 	connections *smpp.Connections
 	accounts    *smpp.Accounts
@@ -95,6 +97,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g := &Gateway{
 		config:  config,
 		log:     log,
+		gather:  new(gather.Group),
 		ids:     sms.NewIDs(),
 		hub:     events.NewHub(config.Node, events.Kept),
 		parts:   text.NewReassembler(text.Limits{Age: time.Duration(config.SMPP.ReassemblyTimeout)}),
@@ -109,7 +112,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.sipUsers.Store(new([]sms.SIPUser))
 	g.defaultName = config.SMPP.DefaultConnection
 	g.stored.Store(&routeTable{})
-	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log))
+	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log), store.WithGather(g.gather))
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)
 	}
@@ -117,7 +120,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.reports = newReports(db, g.hub, log, g.siblings, g.smscIDFormat)
 	g.reports.legs = g.connectionLegs
 	g.reports.tell = g.tellSender
-	g.connections = smpp.NewConnections(fromSMPP{g}, log)
+	g.connections = smpp.NewConnections(fromSMPP{g}, log, smpp.WithGather(g.gather))
 	g.accounts = smpp.NewAccounts(fromAccounts{g}, log, g.accountsConfig())
 	g.relay = newRelay(db, g.accounts, g.ids, log)
 	g.reports.relay = g.relay
@@ -125,6 +128,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 		return nil, errors.Join(err, g.abandon(ctx))
 	}
 	sipConfig, _ := config.sip()
+	sipConfig.Gather = g.gather
 	if g.sip, err = sip.New(sipConfig, fromSIP{g}, log); err != nil {
 		return nil, errors.Join(err, g.abandon(ctx))
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/sms"
 
 	"github.com/emiago/sipgo/sip"
@@ -55,6 +56,10 @@ type Config struct {
 	// ProbeInterval is how often OPTIONS asks each next hop of OutboundURI whether it is there. 0: never.
 	ProbeInterval time.Duration
 
+	// Gather has the batches that are worked on elsewhere in the gateway: what comes of one leaves when it ends. Nil: there are no
+	// others.
+	Gather *gather.Group
+
 	T1     time.Duration // RFC 3261, 17.1.1.1: estimate of the round trip. 0: 500 ms
 	T2     time.Duration // the longest time between retransmissions. 0: 4 s
 	TimerF time.Duration // how long an answer is waited for (RFC 3261, 17.1.2.2). 0: 32 s
@@ -74,6 +79,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Trusted == nil {
 		c.Trusted = loopback
+	}
+	if c.Gather == nil {
+		c.Gather = new(gather.Group)
 	}
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []string{"SHA-256", "MD5"}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"sipsmpp/gateway/gather"
+
 	"github.com/gorilla/websocket"
 )
 
@@ -185,6 +187,7 @@ func (s *stream) read() {
 	f := framer{maxBody: s.e.cfg.MaxBody}
 	from := s.origin()
 	var in inbox
+	var rests gather.Rest
 	began := time.Time{}
 	heard := time.Now()
 	for {
@@ -204,31 +207,44 @@ func (s *stream) read() {
 			continue // it was written to meanwhile
 		}
 		f.filled(n)
-		for pongs := 0; ; {
-			fr, ok := f.next()
-			if !ok {
-				break
-			}
+		s.e.cfg.Gather.Begin()
+		taken, last := s.take(&f, &in, from)
+		s.e.cfg.Gather.End()
+		if taken > 0 {
 			began = time.Time{}
-			switch {
-			case fr.ping:
-				if pongs++; pongs <= maxPongs {
-					s.queue([]byte("\r\n"))
-				}
-			case fr.code != 0:
-				s.e.refuseHead(&in, fr, from)
-			case fr.octets != nil:
-				s.e.received(&in, fr.octets, from)
-			}
-			if fr.last {
-				s.e.count[s.by].malformed.Add(1)
-				s.end()
-				return
-			}
+		}
+		if last {
+			s.e.count[s.by].malformed.Add(1)
+			s.end()
+			return
 		}
 		if err != nil {
 			s.close()
 			return
+		}
+		time.Sleep(rests.After(taken, heard))
+	}
+}
+
+// take takes what a read brought, and says how much that was, and whether the stream cannot be read beyond it.
+func (s *stream) take(f *framer, in *inbox, from origin) (taken int, last bool) {
+	for pongs := 0; ; taken++ {
+		fr, ok := f.next()
+		if !ok {
+			return taken, false
+		}
+		switch {
+		case fr.ping:
+			if pongs++; pongs <= maxPongs {
+				s.queue([]byte("\r\n"))
+			}
+		case fr.code != 0:
+			s.e.refuseHead(in, fr, from)
+		case fr.octets != nil:
+			s.e.received(in, fr.octets, from)
+		}
+		if fr.last {
+			return taken, true
 		}
 	}
 }

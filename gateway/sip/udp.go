@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
+
+	"sipsmpp/gateway/gather"
 
 	"golang.org/x/net/ipv4"
 )
@@ -35,13 +38,22 @@ type udpConn struct {
 	raw syscall.RawConn
 }
 
-// udpSocket is one listener. One goroutine reads it, one writes.
+// udpSocket is one listener. One goroutine reads it. What is to leave is sent at the end of the batch that it came of, by whoever
+// worked on that, else by the writer.
 type udpSocket struct {
 	e       *Endpoint
 	conn    batchConn
 	local   netip.AddrPort
-	out     chan *packet
+	wake    chan struct{} // the writer has something to do
 	closing chan struct{} // what is queued leaves, then it is closed
+
+	writing sync.Mutex // of who sends
+	ms      []ipv4.Message
+	spare   []*packet
+
+	mu   sync.Mutex
+	out  []*packet
+	late bool // out leaves with the batch that is being worked on
 }
 
 func listenUDP(address string) (*udpConn, error) {
@@ -72,10 +84,14 @@ func listenUDP(address string) (*udpConn, error) {
 }
 
 func newUDPSocket(e *Endpoint, conn batchConn) *udpSocket {
-	return &udpSocket{
+	s := &udpSocket{
 		e: e, conn: conn, local: addrPort(conn.LocalAddr()),
-		out: make(chan *packet, sendQueue), closing: make(chan struct{}),
+		wake: make(chan struct{}, 1), closing: make(chan struct{}), ms: make([]ipv4.Message, batchSize),
 	}
+	for i := range s.ms {
+		s.ms[i].Buffers = make([][]byte, 1)
+	}
+	return s
 }
 
 func (s *udpSocket) transport() transport { return byUDP }
@@ -84,11 +100,29 @@ func (s *udpSocket) end() { close(s.closing) }
 
 // send queues p. Beyond the queue it is dropped, as the network would: who waits for it asks again.
 func (s *udpSocket) send(p *packet) {
-	select {
-	case s.out <- p:
-	default:
+	s.mu.Lock()
+	if len(s.out) >= sendQueue {
+		s.mu.Unlock()
 		s.e.count[byUDP].dropped.Add(1)
 		p.free()
+		return
+	}
+	s.out = append(s.out, p)
+	waits := s.late
+	if !waits {
+		s.late = s.e.cfg.Gather.Later(s)
+		waits = s.late
+	}
+	s.mu.Unlock()
+	if !waits {
+		s.wakeWriter()
+	}
+}
+
+func (s *udpSocket) wakeWriter() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -99,6 +133,7 @@ func (s *udpSocket) read() {
 		ms[i].Buffers = [][]byte{make([]byte, datagramSize)}
 	}
 	var in inbox
+	var rests gather.Rest
 	for {
 		n, err := s.conn.ReadBatch(ms, 0)
 		if errors.Is(err, net.ErrClosed) {
@@ -112,11 +147,14 @@ func (s *udpSocket) read() {
 			}
 			continue
 		}
+		s.e.cfg.Gather.Begin()
 		for i := range ms[:max(n, 0)] {
 			if addr, ok := ms[i].Addr.(*net.UDPAddr); ok {
 				s.datagram(&in, ms[i].Buffers[0][:ms[i].N], addr)
 			}
 		}
+		s.e.cfg.Gather.End()
+		time.Sleep(rests.After(n, time.Now()))
 	}
 }
 
@@ -125,44 +163,61 @@ func (s *udpSocket) datagram(in *inbox, b []byte, addr *net.UDPAddr) {
 	s.e.received(in, b, origin{by: s, addr: addr, from: from, trusted: s.e.trusts(from.Addr())})
 }
 
-// write sends what is queued, as much in one call as there is, until closing; then the rest, and closes the socket.
+// write sends what is queued until closing; then the rest, and closes the socket.
 func (s *udpSocket) write() {
-	batch := make([]*packet, 0, batchSize)
-	ms := make([]ipv4.Message, batchSize)
-	for i := range ms {
-		ms[i].Buffers = make([][]byte, 1)
+	for closing := false; !closing; {
+		select {
+		case <-s.wake:
+		case <-s.closing:
+			closing = true
+		}
+		s.mu.Lock()
+		late := s.late && !closing
+		s.mu.Unlock()
+		if !late {
+			s.writing.Lock()
+			s.flush()
+			s.writing.Unlock()
+		}
 	}
-	for closing := false; ; {
-		batch = batch[:0]
-		if !closing {
-			select {
-			case p := <-s.out:
-				batch = append(batch, p)
-			case <-s.closing:
-				closing = true
-			}
-		}
-	gather:
-		for len(batch) < batchSize {
-			select {
-			case p := <-s.out:
-				batch = append(batch, p)
-			default:
-				break gather
-			}
-		}
-		if len(batch) == 0 {
-			_ = s.conn.Close()
-			return
-		}
-		for i, p := range batch {
-			ms[i].Buffers[0], ms[i].Addr = p.b, p.addr
-		}
-		s.flush(batch, ms[:len(batch)])
-	}
+	_ = s.conn.Close()
 }
 
-func (s *udpSocket) flush(batch []*packet, ms []ipv4.Message) {
+// Flush is called at the end of a batch. The kernel takes a datagram at once, or as soon as the one before has left: it waits for no
+// peer.
+func (s *udpSocket) Flush() {
+	s.mu.Lock()
+	s.late = false
+	s.mu.Unlock()
+	if !s.writing.TryLock() {
+		s.wakeWriter()
+		return
+	}
+	s.flush()
+	s.writing.Unlock()
+}
+
+// flush sends what is queued, as much in one call as there is. s.writing is held.
+func (s *udpSocket) flush() {
+	s.mu.Lock()
+	out := s.out
+	s.out = s.spare[:0]
+	s.mu.Unlock()
+	for rest := out; len(rest) > 0; {
+		n := min(len(rest), batchSize)
+		s.sendBatch(rest[:n])
+		rest = rest[n:]
+	}
+	clear(out)
+	s.spare = out
+}
+
+// sendBatch sends packets in one call, and what that left in others.
+func (s *udpSocket) sendBatch(batch []*packet) {
+	ms := s.ms[:len(batch)]
+	for i, p := range batch {
+		ms[i].Buffers[0], ms[i].Addr = p.b, p.addr
+	}
 	for sent, tries := 0, 0; sent < len(ms); {
 		n, err := s.conn.WriteBatch(ms[sent:], 0)
 		switch {

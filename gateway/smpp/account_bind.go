@@ -67,7 +67,7 @@ func newAccountBind(a *Accounts, conn net.Conn) *accountBind {
 	b.log = a.log.With("remote", b.remote)
 	// The window is the account's, once it is known whose the session is; nobody is sent anything before.
 	b.session = newSession(conn, b, sessionConfig{
-		role: smsc, responseTimeout: 10 * time.Second, counters: new(counters), log: b.log,
+		role: smsc, responseTimeout: 10 * time.Second, counters: new(counters), gather: a.config.Gather, log: b.log,
 	})
 	return b
 }

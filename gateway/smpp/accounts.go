@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/metric"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
@@ -67,6 +68,8 @@ type AccountsConfig struct {
 	InitTimeout    time.Duration // in which a peer must bind; 10 s
 	// TLS is how listeners of `tls:` speak it; it is asked for each connection.
 	TLS func() (*tls.Config, error)
+	// Gather has the batches that are worked on elsewhere in the gateway; nil: there are no others.
+	Gather *gather.Group
 	// NextID makes the ids of messages.
 	NextID func() sms.ID
 	// Connections are those that a peer which says outbind may ask for; nil: none.
@@ -99,6 +102,9 @@ func NewAccounts(h AccountHandler, log *slog.Logger, config AccountsConfig) *Acc
 	}
 	if config.InitTimeout <= 0 {
 		config.InitTimeout = 10 * time.Second
+	}
+	if config.Gather == nil {
+		config.Gather = new(gather.Group)
 	}
 	a := &Accounts{
 		config: config, handler: h, log: log, passwords: newPasswords(), guard: newGuard(),

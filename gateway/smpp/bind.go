@@ -154,7 +154,7 @@ func (b *bind) sessionConfig(role role) sessionConfig {
 	c := b.connection
 	return sessionConfig{
 		role: role, window: c.cfg.Window, responseTimeout: c.cfg.ResponseTimeout, enquireLink: c.cfg.EnquireLink,
-		counters: c.counters, log: b.log,
+		counters: c.counters, gather: c.all.gather, log: b.log,
 	}
 }
 

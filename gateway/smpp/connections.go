@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/metric"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
@@ -52,6 +53,7 @@ type Connections struct {
 	cancel      context.CancelFunc
 	generations sync.WaitGroup // that have not left
 	table       atomic.Pointer[map[string]*connection]
+	gather      *gather.Group
 
 	mu     sync.Mutex // lets one change of the table run at a time
 	closed bool
@@ -68,11 +70,15 @@ func WithDial(dial func(ctx context.Context, network, address string) (net.Conn,
 	return func(c *Connections) { c.dial = dial }
 }
 
+// WithGather names the batches that are worked on elsewhere in the gateway: what comes of one leaves when it ends.
+func WithGather(g *gather.Group) Option { return func(c *Connections) { c.gather = g } }
+
 // NewConnections makes an empty table; Apply fills it.
 func NewConnections(h Handler, log *slog.Logger, options ...Option) *Connections {
 	// A half-open TCP connection is noticed by enquire_link; keepalive is for who has set that to 0.
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}}
-	c := &Connections{handler: h, log: log, dial: dialer.DialContext, lookup: net.DefaultResolver.LookupNetIP, lastID: make(map[string]int)}
+	c := &Connections{handler: h, log: log, dial: dialer.DialContext, lookup: net.DefaultResolver.LookupNetIP, lastID: make(map[string]int),
+		gather: new(gather.Group)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.table.Store(&map[string]*connection{})
 	for _, o := range options {

@@ -177,7 +177,9 @@ func (c *connection) turn(came *accountBind) error {
 	if s.state != stateOpen {
 		return s.cause
 	}
-	s.sessionConfig, s.owner = b.sessionConfig(esme), b
+	config := b.sessionConfig(esme)
+	config.gather = s.gather // whose batch is being worked on
+	s.sessionConfig, s.owner = config, b
 	b.waits, b.session, b.remote, b.local = false, s, came.remote, came.local
 	b.enter(BindBinding)
 	came.turned = true

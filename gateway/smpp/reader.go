@@ -6,27 +6,39 @@ import (
 	"io"
 	"time"
 
+	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 )
 
-// read is the reader: it takes what one read brought, and only then hands on what that ended and wakes the writer.
+// read is the reader: it takes what one read brought, and only then hands on what that ended and lets leave what came of it.
 func (s *session) read() {
 	r := wire.NewReader(s.conn, 0)
-	for fresh := true; ; fresh = !r.Ready() {
-		if fresh {
-			s.uncork()
+	var rests gather.Rest
+	for {
+		first := time.Time{} // when this read brought something
+		n := 0
+		var err error
+		for ; n == 0 || r.Ready(); n++ {
+			var h wire.Header
+			var body []byte
+			if h, body, err = r.Next(); err != nil {
+				break
+			}
+			if n == 0 {
+				first = time.Now()
+				s.beginBatch(first)
+			}
+			s.handle(h, body)
 		}
-		h, body, err := r.Next()
+		if n > 0 {
+			s.endBatch()
+		}
 		if err != nil {
-			s.uncork()
 			s.close(readCause(err))
 			return
 		}
-		if fresh {
-			s.cork()
-		}
-		s.handle(h, body)
+		time.Sleep(rests.After(n, first))
 	}
 }
 
@@ -41,26 +53,24 @@ func readCause(err error) error {
 	return err
 }
 
-func (s *session) cork() {
+// beginBatch starts with what a read brought.
+func (s *session) beginBatch(now time.Time) {
+	s.gather.Begin()
 	s.mu.Lock()
-	s.corked = true
 	s.reads++
-	s.lastRead = time.Now()
+	s.lastRead = now
 	s.mu.Unlock()
 }
 
-// uncork hands on the answers that were gathered, which may queue more, and lets the writer write.
-func (s *session) uncork() {
+// endBatch hands on the answers that were gathered, which may queue more, and lets all of it leave.
+func (s *session) endBatch() {
 	if len(s.answers) > 0 {
 		s.owner.answered(s, s.answers)
 		clear(s.answers)
 		s.answers = s.answers[:0]
 	}
+	s.gather.End()
 	s.mu.Lock()
-	s.corked = false
-	if len(s.out) > 0 || s.lastWords != nil {
-		s.wakeWriter()
-	}
 	over := len(s.out) > maxOut
 	s.mu.Unlock()
 	if over {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 )
@@ -104,6 +105,7 @@ type sessionConfig struct {
 	enquireLink     time.Duration // 0: never
 	unanswered      int           // most messages of the peer that may wait for our answer; 0: maxUnanswered
 	counters        *counters
+	gather          *gather.Group
 	log             *slog.Logger
 }
 
@@ -121,14 +123,18 @@ type session struct {
 	answers []answer
 	resp    wire.SMResp
 
+	writing sync.Mutex // of who writes to the socket
+
 	mu         sync.Mutex
+	direct     *directWrite // who holds writing may use it; nil: only the writer writes
 	state      state
 	cause      error // why it ended; set once
 	window     window
 	out        []byte // what waits for the socket
 	queued     uint64 // octets that were ever put in out
 	written    uint64 // octets that the socket took
-	corked     bool   // the reader is at work and wakes the writer when it is done
+	spare      []byte // to be out next
+	late       bool   // out leaves with the batch that is being worked on
 	lastWords  error  // the cause to close with when out is empty
 	reads      uint64
 	lastRead   time.Time
@@ -157,6 +163,9 @@ func (s *session) begin(command wire.CommandID, bind *wire.Bind) {
 
 // serve serves the session until it is over, and gives its cause.
 func (s *session) serve() error {
+	s.mu.Lock()
+	s.direct = newDirectWrite(s.conn)
+	s.mu.Unlock()
 	go s.write()
 	s.read()
 	<-s.wrote
@@ -207,7 +216,10 @@ func (s *session) queue(out []byte, start int) {
 	s.traceSent(out[start:])
 	s.out = out
 	s.queued += uint64(len(out) - start)
-	if !s.corked {
+	if s.late {
+		return
+	}
+	if s.late = s.gather.Later(s); !s.late {
 		s.wakeWriter()
 	}
 }
@@ -448,6 +460,8 @@ func (s *session) close(cause error) {
 
 // finish gives what became of the segments that were in flight when the session ended. Both goroutines are gone.
 func (s *session) finish() []answer {
+	s.writing.Lock() // a Flush by another goroutine may not have returned yet
+	defer s.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var left []answer
@@ -463,57 +477,6 @@ func (s *session) finish() []answer {
 		left = append(left, answer{message: r.message, segment: r.segment, fate: fate, reason: s.cause})
 	}
 	return left
-}
-
-// write is the writer: what is queued goes out in one write.
-func (s *session) write() {
-	defer close(s.wrote)
-	var buf []byte
-	for {
-		select {
-		case <-s.wake:
-		case <-s.dead:
-			return
-		}
-		for {
-			s.mu.Lock()
-			if s.corked { // woken for what it has written since; uncork wakes it for the rest
-				s.mu.Unlock()
-				break
-			}
-			if len(s.out) == 0 {
-				last := s.lastWords
-				s.mu.Unlock()
-				if last != nil {
-					s.close(last)
-				}
-				break
-			}
-			buf, s.out = s.out, buf[:0]
-			patience := s.responseTimeout // which changes once it is known whose the session is
-			s.mu.Unlock()
-
-			_ = s.conn.SetWriteDeadline(time.Now().Add(patience))
-			n, err := s.conn.Write(buf)
-			s.mu.Lock()
-			s.written += uint64(n)
-			s.mu.Unlock()
-			if err != nil {
-				var timeout net.Error
-				if errors.As(err, &timeout) && timeout.Timeout() {
-					err = errDoesNotRead
-				}
-				s.close(err)
-				return
-			}
-			if len(buf) >= fullOut {
-				s.owner.answered(s, nil) // segments may wait for nothing but this
-			}
-			if cap(buf) > keepOut {
-				buf = nil
-			}
-		}
-	}
 }
 
 // arm makes tick run at the given time, or before. The lock is held.

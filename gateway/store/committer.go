@@ -177,9 +177,11 @@ func (c *committer) finish(ops []op) {
 		c.mu.Unlock()
 	}
 	finishing(true)
+	c.db.gather.Begin()
 	for i := range ops {
 		ops[i].finish()
 	}
+	c.db.gather.End()
 	finishing(false)
 }
 

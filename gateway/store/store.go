@@ -24,6 +24,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/route"
 	"sipsmpp/gateway/sms"
 )
@@ -46,15 +47,17 @@ type DB struct {
 	committer *committer
 	finder    *finder
 	keys      *readers[keyLookup]
+	gather    *gather.Group
 }
 
 // An Option changes how a database is opened.
 type Option func(*settings)
 
 type settings struct {
-	node  string
-	log   *slog.Logger
-	queue int
+	node   string
+	log    *slog.Logger
+	queue  int
+	gather *gather.Group
 }
 
 // WithNode names the gateway in what it records. The default is the host's name.
@@ -66,6 +69,9 @@ func WithLogger(log *slog.Logger) Option { return func(s *settings) { s.log = lo
 // WithQueue bounds how many writes, and how many lookups, wait for the database. The default is 16384.
 func WithQueue(n int) Option { return func(s *settings) { s.queue = n } }
 
+// WithGather names the batches that are worked on elsewhere in the gateway: what comes of a commit leaves when all of it was told.
+func WithGather(g *gather.Group) Option { return func(s *settings) { s.gather = g } }
+
 // Open opens the database that url names, makes or updates its tables, and starts the committer:
 //
 //	sqlite:sipsmpp.db    sqlite:/var/lib/sipsmpp/sipsmpp.db    sqlite::memory:
@@ -74,7 +80,7 @@ func WithQueue(n int) Option { return func(s *settings) { s.queue = n } }
 //
 // Errors begin with "db: " and never tell the password. Several gateways may open one database at the same time.
 func Open(ctx context.Context, url string, opts ...Option) (*DB, error) {
-	s := settings{log: slog.New(slog.DiscardHandler), queue: 16384}
+	s := settings{log: slog.New(slog.DiscardHandler), queue: 16384, gather: new(gather.Group)}
 	for _, o := range opts {
 		o(&s)
 	}
@@ -89,7 +95,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, src.fault(err)
 	}
-	db.node, db.log = s.node, s.log
+	db.node, db.log, db.gather = s.node, s.log, s.gather
 	if err := db.ready(ctx, db.migrate); err != nil {
 		return nil, src.fault(errors.Join(err, db.closePools()))
 	}
