@@ -184,6 +184,22 @@ type SIPPeerUp struct {
 	Peer string `json:"peer"`
 }
 
+// SIPRegistered says that a user is reached by a contact that is new, or from elsewhere. A registration that only goes on is not told.
+type SIPRegistered struct {
+	User      string `json:"user"` // its name in table sip_user
+	Contact   string `json:"contact"`
+	Received  string `json:"received"` // where it is reached: tcp:192.0.2.7:40123
+	Expires   Time   `json:"expires"`
+	UserAgent string `json:"user_agent,omitempty"`
+}
+
+// SIPUnregistered says that a contact is gone.
+type SIPUnregistered struct {
+	User    string `json:"user"`
+	Contact string `json:"contact"`
+	Reason  string `json:"reason"`
+}
+
 // EventsLost tells one subscriber that it missed events. It is not published and passes every filter. Its own seq is ToSeq, so
 // that to resume after the last seq that came is always right. Count is of all events, whatever the subscriber's filter.
 //
@@ -213,6 +229,8 @@ func (ReceiptUnmatched) Name() string { return "E_RECEIPT_UNMATCHED" }
 func (MIChanged) Name() string        { return "E_MI_CHANGED" }
 func (SIPPeerDown) Name() string      { return "E_SIP_PEER_DOWN" }
 func (SIPPeerUp) Name() string        { return "E_SIP_PEER_UP" }
+func (SIPRegistered) Name() string    { return "E_SIP_REGISTERED" }
+func (SIPUnregistered) Name() string  { return "E_SIP_UNREGISTERED" }
 func (EventsLost) Name() string       { return "E_EVENTS_LOST" }
 
 // Declaration is one declared type of event.
@@ -256,6 +274,8 @@ var declarations = []Declaration{
 	declare[MIChanged]("somebody changed something by the management interface"),
 	declare[SIPPeerDown]("a next hop of messages to SIP does not answer"),
 	declare[SIPPeerUp]("a next hop of messages to SIP answers again"),
+	declare[SIPRegistered]("a SIP user is reached by a new contact"),
+	declare[SIPUnregistered]("a contact of a SIP user is gone"),
 	declare[EventsLost]("this subscriber was too slow"),
 }
 

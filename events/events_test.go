@@ -31,6 +31,8 @@ func TestDeclarations(t *testing.T) {
 		"E_MI_CHANGED who method params",
 		"E_SIP_PEER_DOWN peer reason",
 		"E_SIP_PEER_UP peer",
+		"E_SIP_REGISTERED user contact received expires user_agent",
+		"E_SIP_UNREGISTERED user contact reason",
 		"E_EVENTS_LOST count from_seq to_seq",
 	}
 	if len(All()) != len(want) {

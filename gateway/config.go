@@ -35,10 +35,17 @@ type SIPConfig struct {
 	Realm          string   `yaml:"realm"`
 	AuthAlgorithms []string `yaml:"auth_algorithms"` // of digest, the best first: SHA-256, MD5
 	// OutboundUser and OutboundPassword are our credentials with next hops that ask for some.
-	OutboundUser     string `yaml:"outbound_user"`
-	OutboundPassword string `yaml:"outbound_password"` // may be file:PATH
-	Reports          string `yaml:"reports"`           // what a SIP sender gets who asked for no notification: none, text
-	MaxBody          int    `yaml:"max_body"`          // octets; a larger body gets 413
+	OutboundUser     string   `yaml:"outbound_user"`
+	OutboundPassword string   `yaml:"outbound_password"` // may be file:PATH
+	Reports          string   `yaml:"reports"`           // what a SIP sender gets who asked for no notification: none, text
+	MaxBody          int      `yaml:"max_body"`          // octets; a larger body gets 413
+	UDPSafe          []string `yaml:"udp_safe"`          // CIDRs that datagrams of any size arrive in; elsewhere what is over 1300 octets goes by TCP
+	OneAtATime       bool     `yaml:"one_at_a_time"`     // a message to SIP waits until the one before it to the same address is answered
+	// Registrar lets the users of table sip_user register, and be reached where they are.
+	Registrar   bool     `yaml:"registrar"`
+	MaxContacts int      `yaml:"max_contacts"` // of one user
+	MinExpires  Duration `yaml:"min_expires"`  // the shortest that a registration may hold, and the longest
+	MaxExpires  Duration `yaml:"max_expires"`
 	// TLSCert and TLSKey are PEM files with our certificate, TLSCA one with who vouches for others. They are read again when they
 	// change.
 	TLSCert         string `yaml:"tls_cert"`
@@ -150,6 +157,12 @@ func (c Config) WithDefaults() Config {
 	if c.SIP.Trusted == nil {
 		c.SIP.Trusted = []string{"127.0.0.0/8", "::1/128"}
 	}
+	if c.SIP.UDPSafe == nil {
+		c.SIP.UDPSafe = []string{"127.0.0.0/8", "::1/128"}
+	}
+	or(&c.SIP.MaxContacts, 10)
+	or(&c.SIP.MinExpires, Duration(time.Minute))
+	or(&c.SIP.MaxExpires, Duration(time.Hour))
 	or(&c.SIP.ProbeInterval, Duration(30*time.Second))
 	or(&c.SIP.Reports, sip.ReportsNone)
 	or(&c.SIP.MaxBody, 20_000)
@@ -234,28 +247,38 @@ func loopback(host string) bool {
 // sip is the section in the terms of package sip.
 func (c Config) sip() (sip.Config, []sms.Fault) {
 	var faults []sms.Fault
-	var trusted []netip.Prefix
-	for i, s := range c.SIP.Trusted {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			if a, aErr := netip.ParseAddr(s); aErr == nil {
-				p, err = netip.PrefixFrom(a, a.BitLen()), nil
+	networks := func(path string, list []string) (prefixes []netip.Prefix) {
+		prefixes = []netip.Prefix{}
+		for i, s := range list {
+			p, err := netip.ParsePrefix(s)
+			if err != nil {
+				if a, aErr := netip.ParseAddr(s); aErr == nil {
+					p, err = netip.PrefixFrom(a, a.BitLen()), nil
+				}
 			}
+			if err != nil {
+				faults = append(faults, sms.Fault{
+					Path:   path + "[" + strconv.Itoa(i) + "]",
+					Reason: strconv.Quote(s) + " is not a network: want 192.0.2.0/24 or an address",
+				})
+				continue
+			}
+			prefixes = append(prefixes, p)
 		}
-		if err != nil {
-			faults = append(faults, sms.Fault{
-				Path:   "sip.trusted[" + strconv.Itoa(i) + "]",
-				Reason: strconv.Quote(s) + " is not a network: want 192.0.2.0/24 or an address",
-			})
-			continue
-		}
-		trusted = append(trusted, p)
+		return prefixes
 	}
+	trusted, safe := networks("sip.trusted", c.SIP.Trusted), networks("sip.udp_safe", c.SIP.UDPSafe)
 	return sip.Config{
 		Listen:           c.SIP.Listen,
 		OutboundURI:      c.SIP.OutboundURI,
 		Domain:           c.SIP.Domain,
 		Trusted:          trusted,
+		UDPSafe:          safe,
+		OneAtATime:       c.SIP.OneAtATime,
+		Registrar:        c.SIP.Registrar,
+		MaxContacts:      c.SIP.MaxContacts,
+		MinExpires:       time.Duration(c.SIP.MinExpires),
+		MaxExpires:       time.Duration(c.SIP.MaxExpires),
 		Reports:          c.SIP.Reports,
 		Realm:            c.SIP.Realm,
 		Algorithms:       c.SIP.AuthAlgorithms,

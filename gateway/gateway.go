@@ -155,6 +155,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.loadSIPUsers(ctx); err != nil {
 		return err
 	}
+	if err := g.restoreContacts(ctx); err != nil {
+		return err
+	}
 	background, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.sweeper.Go(func() { g.sweep(background) })

@@ -193,6 +193,8 @@ type RouteTest struct {
 	Plan    text.Plan    // how its text would go to the first target
 	Fault   string       // why it cannot go there: the text, mostly
 	States  []string     // of the targets, in their order
+	// Contacts are where the recipient is registered, where a target is `sip`.
+	Contacts []sms.Contact
 }
 
 // TestRoute decides a message as Accept would, and sends nothing.
@@ -219,8 +221,8 @@ func (g *Gateway) TestRoute(m *sms.Message) RouteTest {
 			}
 		case target.Leg.Kind == sms.LegAccount:
 			state = g.accountState(target.Leg.Name)
-		case target.Leg.Kind == sms.LegSIP && target.URI == "" && len(g.config.SIP.OutboundURI) == 0:
-			state = "no next hop"
+		case target.Leg.Kind == sms.LegSIP && target.URI == "":
+			state, t.Contacts = g.sipState(t.Message.To)
 		}
 		t.States = append(t.States, state)
 	}

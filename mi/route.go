@@ -124,7 +124,9 @@ type RouteTestResult struct {
 	Coding   string  `json:"coding,omitempty"`
 	Segments int     `json:"segments,omitempty"`
 	Receipt  Receipt `json:"receipt"`
-	Fault    string  `json:"fault,omitempty"` // why it cannot go to the first target
+	// Contacts are those of the recipient, where it is a registered user of SIP and the target `sip`.
+	Contacts List   `json:"contacts,omitempty"`
+	Fault    string `json:"fault,omitempty"` // why it cannot go to the first target
 	// Others are rules that did not decide, those first that came closest; Asked is how many did not.
 	Others []RouteOther `json:"others"`
 	Asked  int          `json:"asked"`
@@ -133,7 +135,7 @@ type RouteTestResult struct {
 // RouteTarget is a target and how it stands.
 type RouteTarget struct {
 	Target string `json:"target"`
-	State  string `json:"state"` // of a connection: bound, partly, down, disabled, invalid, unknown; else ready, rejects, ...
+	State  string `json:"state"` // of a connection: bound, partly, down, disabled, invalid, unknown; of sip: registered, away, no next hop, ready; else ready, rejects, ...
 }
 
 // RouteOther is a rule that did not decide.

@@ -29,8 +29,10 @@ func (h toHandler) Notification(_ *sip.Notification, answer func(int, time.Durat
 	answer(h.code, 0)
 }
 
-func (toHandler) NextHopDown(string, string) {}
-func (toHandler) NextHopUp(string)           {}
+func (toHandler) NextHopDown(string, string)                              {}
+func (toHandler) NextHopUp(string)                                        {}
+func (toHandler) ContactsChanged(_ []sip.ContactChange, done func(error)) {}
+func (toHandler) UserArrived(string)                                      {}
 
 func start(t *testing.T, cfg sip.Config, h sip.Handler) *sip.Endpoint {
 	t.Helper()
@@ -220,8 +222,10 @@ func TestCloseWaits(t *testing.T) {
 
 type handlerFunc func(m *sms.Message, answer func(int, time.Duration))
 
-func (handlerFunc) NextHopDown(string, string) {}
-func (handlerFunc) NextHopUp(string)           {}
+func (handlerFunc) NextHopDown(string, string)                       {}
+func (handlerFunc) NextHopUp(string)                                 {}
+func (handlerFunc) ContactsChanged([]sip.ContactChange, func(error)) {}
+func (handlerFunc) UserArrived(string)                               {}
 
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
 

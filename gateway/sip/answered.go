@@ -73,6 +73,11 @@ func (t *answered) key(m *message, scratch []byte) (requestKey, uint64, []byte) 
 		b = append(b, '\n')
 		b = append(b, m.top.host...)
 		b = append(b, '\n', byte(m.top.port>>8), byte(m.top.port))
+		if string(m.method) == "REGISTER" { // its answer tells of the user that the credentials are of
+			for _, value := range m.authorization {
+				b = append(append(b, '\n'), value...)
+			}
+		}
 	} else {
 		// A client of RFC 2543 is known by what else RFC 3261, 17.2.3 lists.
 		b = append(b[:0], m.vias[0]...)

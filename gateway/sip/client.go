@@ -29,10 +29,21 @@ const (
 func (e *Endpoint) Send(m *sms.Message, done func(sms.Outcome)) { e.send(m, "", "", done) }
 
 func (e *Endpoint) send(m *sms.Message, uri, kind string, done func(sms.Outcome)) {
-	e.admit(&outgoing{
-		m: m, done: done, uri: uri, kind: kind, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()},
-		request: make([]byte, 0, usualHead+len(m.Text)),
-	})
+	if users := e.registrar.usersOf(m.To); users != nil {
+		e.inLane(m.To.Value, func(done func(sms.Outcome)) { e.sendToContacts(users, m, kind, done) }, done)
+		return
+	}
+	start := func(done func(sms.Outcome)) {
+		e.admit(&outgoing{
+			m: m, done: done, uri: uri, kind: kind, fromTag: rand.Uint64(), callID: [2]uint64{rand.Uint64(), rand.Uint64()},
+			request: make([]byte, 0, usualHead+len(m.Text)),
+		})
+	}
+	if e.cfg.OneAtATime {
+		e.inLane(m.To.Value, start, done)
+		return
+	}
+	start(done)
 }
 
 // admit starts with a message unless it cannot be sent, or there are too many.
@@ -66,7 +77,7 @@ func (e *Endpoint) admit(o *outgoing) {
 	if int(e.inFlight.Add(1)) > e.cfg.MaxPending {
 		e.inFlight.Add(-1)
 		e.release()
-		refuse(sms.Temporary, sms.CauseQueueFull, fmt.Sprintf("%d messages to SIP wait for an answer", e.cfg.MaxPending))
+		done(e.tooMany())
 		return
 	}
 	e.try(o)
@@ -95,7 +106,7 @@ func (e *Endpoint) try(o *outgoing) {
 		}
 		if t := o.nextTarget(targets, time.Now()); t != nil {
 			o.to = t
-			o.tcpRefused, o.redialled = false, false
+			o.redialled = false
 			if e.transmit(o) {
 				return
 			}
@@ -120,9 +131,13 @@ func (e *Endpoint) transmit(o *outgoing) bool {
 	o.branch = rand.Uint64()
 	o.by = o.hop.transport
 	o.request = e.appendRequest(o.request[:0], o, o.by, now)
-	if o.by == byUDP && len(o.request) > maxDatagram && !o.tcpRefused {
+	if o.by == byUDP && len(o.request) > maxDatagram && !within(e.cfg.UDPSafe, o.to.addr.Addr()) {
 		o.by = byTCP
 		o.request = e.appendRequest(o.request[:0], o, byTCP, now)
+	}
+	if flow := o.hop.flow; flow != nil {
+		e.over(flow, o)
+		return true
 	}
 	if o.by != byUDP {
 		e.sendStream(o)
@@ -266,7 +281,7 @@ func (e *Endpoint) unsent(branch uint64, err error) {
 		return
 	}
 	if o := e.pending.take(branch); o != nil {
-		o.fail(sms.Permanent, sms.CauseUnencodable, fmt.Sprintf("%d octets are too many for one datagram, and %s takes no TCP", len(o.request), o.to.addr))
+		o.fail(sms.Permanent, sms.CauseUnencodable, fmt.Sprintf("%d octets are too many for one datagram to %s", len(o.request), o.to.addr))
 		e.finish(o, o.failure)
 	}
 }
@@ -338,6 +353,7 @@ func (e *Endpoint) sendStream(o *outgoing) {
 // over sends o by s.
 func (e *Endpoint) over(s *stream, o *outgoing) {
 	o.stream = s
+	s.asked.Store(true)
 	branch, request := o.branch, o.request
 	e.begin(o, time.Now())
 	if s.queue(request) {
@@ -345,6 +361,10 @@ func (e *Endpoint) over(s *stream, o *outgoing) {
 	}
 	// It was closed meanwhile, so nothing left. Whoever takes o out of the table has it.
 	if o := e.pending.take(branch); o != nil {
+		if o.hop.flow != nil {
+			e.refusedBy(o, "the connection that it registered by is closed")
+			return
+		}
 		if !o.redialled {
 			o.redialled = true
 			e.sendStream(o)
@@ -368,11 +388,10 @@ func (e *Endpoint) dial(key dialKey, h *hop, d *dialled) {
 	if err != nil {
 		forget()
 		for _, o := range d.waiting { // nobody adds to it any more
-			if o.hop.transport == byUDP && noTCP(err) {
-				o.tcpRefused = true
-				if e.transmit(o) {
-					continue
-				}
+			if o.hop.transport == byUDP { // which may well be there
+				o.fail(sms.Temporary, sms.CauseNotReady, fmt.Sprintf(
+					"%d octets are too many for one datagram, and %s cannot be connected to by TCP: %v; if datagrams of any size arrive there, name its network in sip.udp_safe",
+					len(o.request), key.addr, err))
 				e.try(o)
 				continue
 			}
@@ -419,15 +438,9 @@ func (e *Endpoint) connect(ctx context.Context, key dialKey, h *hop) (conn net.C
 	return conn, ws, nil
 }
 
-// noTCP says that the peer answered, and that it has no TCP there: then a large request goes by UDP after all (RFC 3261, 18.1.1).
-func noTCP(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.ENOPROTOOPT) || errors.Is(err, syscall.EPROTONOSUPPORT)
-}
-
 // lost is told that a connection was closed: what waits on it has no answer to expect.
 func (e *Endpoint) lost(s *stream) {
-	if !s.dialled {
+	if !s.asked.Load() {
 		return
 	}
 	for _, o := range e.pending.takeAll(func(o *outgoing) bool { return o.stream == s }) {

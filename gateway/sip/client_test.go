@@ -107,6 +107,14 @@ func (c *client) Notification(*Notification, func(int, time.Duration)) {}
 func (c *client) NextHopDown(uri, _ string) { c.happened("down " + uri) }
 func (c *client) NextHopUp(uri string)      { c.happened("up " + uri) }
 
+func (c *client) ContactsChanged(_ []ContactChange, done func(error)) {
+	if done != nil {
+		done(nil)
+	}
+}
+
+func (c *client) UserArrived(string) {}
+
 func (c *client) happened(what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -28,6 +28,9 @@ type Config struct {
 	// OutboundUser and OutboundPassword are our credentials with next hops that ask for some; the user and password of a URI,
 	// sip:user:password@host, are those of that next hop. The password may be file:PATH.
 	OutboundUser, OutboundPassword string
+	// UDPSafe are the networks that datagrams of any size arrive in. Elsewhere a request over 1300 octets goes by TCP
+	// (RFC 3261, 18.1.1), also to a next hop or a contact whose transport is UDP. Nil: loopback.
+	UDPSafe []netip.Prefix
 	// Domain is the host part of the From of what is sent. Empty: the first listener's host.
 	Domain string
 	// Trusted are the networks that may send without credentials, and whose P-Asserted-Identity is believed. Nil: loopback.
@@ -52,6 +55,16 @@ type Config struct {
 
 	HandshakeTimeout time.Duration // of TLS and WebSocket. 0: 5 s
 	IdleTimeout      time.Duration // after which a connection without a message is closed. 0: 10 minutes
+
+	// OneAtATime lets a message to an address wait until the one before it is answered, also by next hops of OutboundURI; else these
+	// are trunks, which carry as much as they are given. Contacts of registered users always get one at a time (RFC 3428, 8).
+	OneAtATime bool
+
+	// Registrar lets users register. A registration holds for the time that it asks for, within MinExpires and MaxExpires; a user
+	// may have MaxContacts.
+	Registrar              bool
+	MaxContacts            int           // 0: 10
+	MinExpires, MaxExpires time.Duration // 0: 1 minute, 1 hour
 
 	// ProbeInterval is how often OPTIONS asks each next hop of OutboundURI whether it is there. 0: never.
 	ProbeInterval time.Duration
@@ -83,13 +96,18 @@ func (c Config) withDefaults() Config {
 	if c.Gather == nil {
 		c.Gather = new(gather.Group)
 	}
+	if c.UDPSafe == nil {
+		c.UDPSafe = loopback
+	}
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []string{"SHA-256", "MD5"}
 	}
 	for _, d := range []struct {
 		value *int
 		or    int
-	}{{&c.MaxBody, 20_000}, {&c.MaxInProgress, 10_000}, {&c.MaxPending, 10_000}, {&c.MaxConnections, 1_000}} {
+	}{
+		{&c.MaxBody, 20_000}, {&c.MaxInProgress, 10_000}, {&c.MaxPending, 10_000}, {&c.MaxConnections, 1_000}, {&c.MaxContacts, 10},
+	} {
 		if *d.value == 0 {
 			*d.value = d.or
 		}
@@ -97,7 +115,10 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		value *time.Duration
 		or    time.Duration
-	}{{&c.HandshakeTimeout, 5 * time.Second}, {&c.IdleTimeout, 10 * time.Minute}, {&c.T1, 500 * time.Millisecond}, {&c.T2, 4 * time.Second}, {&c.TimerF, 32 * time.Second}} {
+	}{
+		{&c.HandshakeTimeout, 5 * time.Second}, {&c.IdleTimeout, 10 * time.Minute}, {&c.T1, 500 * time.Millisecond}, {&c.T2, 4 * time.Second},
+		{&c.TimerF, 32 * time.Second}, {&c.MinExpires, time.Minute}, {&c.MaxExpires, time.Hour},
+	} {
 		if *d.value == 0 {
 			*d.value = d.or
 		}
@@ -167,9 +188,11 @@ func Check(cfg Config) []sms.Fault {
 	default:
 		fault("sip.reports", "%q is neither none nor text", cfg.Reports)
 	}
-	for i, p := range cfg.Trusted {
-		if !p.IsValid() {
-			fault(fmt.Sprintf("sip.trusted[%d]", i), "is no network: want an address and a prefix length, 10.0.0.0/8")
+	for path, networks := range map[string][]netip.Prefix{"sip.trusted": cfg.Trusted, "sip.udp_safe": cfg.UDPSafe} {
+		for i, p := range networks {
+			if !p.IsValid() {
+				fault(fmt.Sprintf("%s[%d]", path, i), "is no network: want an address and a prefix length, 10.0.0.0/8")
+			}
 		}
 	}
 	for _, n := range []struct {
@@ -177,7 +200,7 @@ func Check(cfg Config) []sms.Fault {
 		value int
 	}{
 		{"sip.max_body", cfg.MaxBody}, {"sip.max_in_progress", cfg.MaxInProgress}, {"sip.max_pending", cfg.MaxPending},
-		{"sip.max_connections", cfg.MaxConnections},
+		{"sip.max_connections", cfg.MaxConnections}, {"sip.max_contacts", cfg.MaxContacts},
 	} {
 		if n.value < 0 {
 			fault(n.path, "%d is below 0", n.value)
@@ -192,6 +215,13 @@ func Check(cfg Config) []sms.Fault {
 		if d.value < 0 {
 			fault(d.path, "%v is below 0", d.value)
 		}
+	}
+	// RFC 3261, 10.3 and 20.23: a registrar refuses what is too short, and never what is an hour.
+	if cfg.MinExpires < time.Second || cfg.MinExpires > time.Hour {
+		fault("sip.min_expires", "%v is none of 1s to 1h", cfg.MinExpires)
+	}
+	if cfg.MaxExpires < cfg.MinExpires {
+		fault("sip.max_expires", "%v is below sip.min_expires", cfg.MaxExpires)
 	}
 	return faults
 }

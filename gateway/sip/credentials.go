@@ -35,6 +35,9 @@ func (e *Endpoint) SetUsers(list []sms.SIPUser) {
 		}
 	}
 	e.users.Store(&users)
+	if e.registrar != nil {
+		e.registrar.setUsers(users)
+	}
 }
 
 // Realm is what users give their credentials for: sip.realm, else sip.domain.

@@ -323,3 +323,5 @@ func BenchmarkAuthorized(b *testing.B) {
 		}
 	}
 }
+
+func sha256Hex(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }

@@ -34,10 +34,12 @@ type Endpoint struct {
 	listeners []*streamListener
 	addrs     []net.Addr // in the order of Config.Listen
 
-	answered *answered
-	pending  *pending
-	wheel    *wheel
-	count    [transports]*counters
+	answered  *answered
+	registrar *registrar // nil: nobody may register
+	lanes     *lanes
+	pending   *pending
+	wheel     *wheel
+	count     [transports]*counters
 
 	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	lookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
@@ -86,7 +88,7 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 	cfg = cfg.withDefaults()
 	e := &Endpoint{
 		cfg: cfg, handler: h, log: log, domain: cfg.Domain,
-		answered: newAnswered(), pending: newPending(), wheel: newWheel(), nonces: newNonces(), count: newCounters(),
+		answered: newAnswered(), lanes: newLanes(), pending: newPending(), wheel: newWheel(), nonces: newNonces(), count: newCounters(),
 		lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV,
 		dialTCP: (&net.Dialer{KeepAlive: tcpKeepAlives}).DialContext,
 		dials:   make(map[dialKey]*dialled), streams: make(map[*stream]struct{}),
@@ -110,6 +112,9 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 	e.certificates, _ = newCertificates(&e.cfg, log) // Check has read them
 	if e.realm = cfg.Realm; e.realm == "" {
 		e.realm = e.domain
+	}
+	if cfg.Registrar {
+		e.registrar = newRegistrar(e)
 	}
 	e.SetUsers(nil)
 	return e
@@ -177,6 +182,9 @@ func (e *Endpoint) Start() {
 	if e.cfg.ProbeInterval > 0 && len(e.hops) > 0 {
 		e.tasks.Go(e.probe)
 	}
+	if e.registrar != nil {
+		e.tasks.Go(e.registrar.sweep)
+	}
 }
 
 // start runs a connection.
@@ -184,7 +192,12 @@ func (e *Endpoint) start(s *stream) {
 	e.streamMu.Lock()
 	e.streams[s] = struct{}{}
 	e.streamMu.Unlock()
-	e.tasks.Go(s.read)
+	e.tasks.Go(func() {
+		s.read()
+		if e.registrar != nil {
+			e.registrar.lost(s)
+		}
+	})
 	e.tasks.Go(s.write)
 	if e.closed.Load() {
 		s.close()
@@ -280,9 +293,11 @@ func (e *Endpoint) Listeners() []string {
 	return list
 }
 
-func (e *Endpoint) trusts(a netip.Addr) bool {
+func (e *Endpoint) trusts(a netip.Addr) bool { return within(e.cfg.Trusted, a) }
+
+func within(networks []netip.Prefix, a netip.Addr) bool {
 	a = a.WithZone("")
-	for _, p := range e.cfg.Trusted {
+	for _, p := range networks {
 		if p.Contains(a) {
 			return true
 		}

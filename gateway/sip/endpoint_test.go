@@ -15,6 +15,12 @@ type handlerFunc func(m *sms.Message, answer func(int, time.Duration))
 
 func (handlerFunc) NextHopDown(string, string) {}
 func (handlerFunc) NextHopUp(string)           {}
+func (handlerFunc) ContactsChanged(_ []ContactChange, done func(error)) {
+	if done != nil {
+		go done(nil)
+	}
+}
+func (handlerFunc) UserArrived(string) {}
 
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
 

@@ -39,6 +39,9 @@ type hop struct {
 	// credentials are ours with it; nil: we have none.
 	credentials *credentials
 
+	contact bool    // it is one of a registered user
+	flow    *stream // the connection that it is reached by; nil: any
+
 	probed  bool        // OPTIONS asks it whether it is there
 	probing atomic.Bool // and has no answer yet
 
@@ -254,6 +257,9 @@ func (e *Endpoint) pick(o *outgoing, now time.Time) *hop {
 // doubt puts an address of a next hop behind its others for a while. With the last of them the next hop is down: behind the
 // others, until it is heard from if it is probed, else for a while.
 func (e *Endpoint) doubt(h *hop, t *target, now time.Time, reason string) {
+	if h.contact {
+		return // there is no other way to it
+	}
 	h.mu.Lock()
 	if t != nil {
 		t.suspect.Store(now.Add(suspectTime).UnixNano())

@@ -50,3 +50,14 @@ func (o origin) leg() sms.Leg {
 }
 
 func (o origin) peer() string { return o.by.transport().String() + ":" + o.from.String() }
+
+// listener is where we heard it.
+func (o origin) listener() string {
+	switch by := o.by.(type) {
+	case *udpSocket:
+		return by.name()
+	case *stream:
+		return by.by.String() + ":" + by.conn.LocalAddr().String()
+	}
+	return ""
+}

@@ -20,6 +20,9 @@ type outgoing struct {
 	kind string // Content-Type of m.Text as it stands; empty: text, which may be wrapped in CPIM to ask for a notification
 	bare bool   // the next hop takes no CPIM, so nothing is asked for
 
+	contact bool   // uri is a contact of the recipient
+	route   string // Route, which the contact's proxies want
+
 	callID  [2]uint64 // random, where the message has no ID
 	fromTag uint64
 
@@ -32,7 +35,6 @@ type outgoing struct {
 	addresses  uint64 // of the hop that had their turn, one bit each
 	probe      bool   // it is an OPTIONS that asks whether the next hop is there
 	to         *target
-	tcpRefused bool        // it is too large for UDP, and this target has no TCP (RFC 3261, 18.1.1)
 	redialled  bool        // the connection was gone as it was used
 	failure    sms.Outcome // why the last attempt failed
 	failed     bool

@@ -37,8 +37,16 @@ func (e *Endpoint) appendRequest(b []byte, o *outgoing, by transport, now time.T
 	b = append(b, ";tag="...)
 	b = appendHex(b, o.fromTag)
 	b = append(b, "\r\nTo: <"...)
-	b = appendTo(b, o)
-	b = append(b, ">\r\nCall-ID: "...)
+	if o.contact {
+		b = append(b, e.uriOf(m.To)...)
+	} else {
+		b = appendTo(b, o)
+	}
+	b = append(b, ">\r\n"...)
+	if o.route != "" {
+		b = append(append(append(b, "Route: "...), o.route...), "\r\n"...)
+	}
+	b = append(b, "Call-ID: "...)
 	if m.ID.IsZero() {
 		b = appendHex(appendHex(b, o.callID[0]), o.callID[1])
 	} else {

@@ -39,6 +39,10 @@ type message struct {
 	authorization                                  [][]byte // of several realms
 	authenticate                                   [][]byte // of a response: WWW-Authenticate
 	proxyAuthenticate                              [][]byte
+
+	// What the registrar looks at.
+	contacts, path, supported [][]byte
+	userAgent                 []byte
 }
 
 // scan reads the head of b, unfolding its lines in place (RFC 3261, 7.3.1). It is false for what is no SIP message, or has no
@@ -46,7 +50,8 @@ type message struct {
 func (m *message) scan(b []byte) bool {
 	*m = message{
 		vias: m.vias[:0], require: m.require[:0], authorization: m.authorization[:0], authenticate: m.authenticate[:0],
-		proxyAuthenticate: m.proxyAuthenticate[:0], length: -1, maxForwards: -1,
+		proxyAuthenticate: m.proxyAuthenticate[:0], contacts: m.contacts[:0], path: m.path[:0], supported: m.supported[:0],
+		length: -1, maxForwards: -1,
 	}
 	line, rest, ok := m.line(b)
 	if !ok || !m.startLine(line) {
@@ -179,6 +184,14 @@ func (m *message) field(line []byte) {
 		m.once(&m.date, value)
 	case isName(name, "require", 0):
 		m.require = append(m.require, value)
+	case isName(name, "contact", 'm'):
+		m.contacts = append(m.contacts, value)
+	case isName(name, "path", 0):
+		m.path = append(m.path, value)
+	case isName(name, "supported", 'k'):
+		m.supported = append(m.supported, value)
+	case isName(name, "user-agent", 0):
+		m.userAgent = value
 	case isName(name, "authorization", 0):
 		m.authorization = append(m.authorization, value)
 	case isName(name, "www-authenticate", 0):

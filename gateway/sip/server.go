@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,12 @@ type Handler interface {
 	// NextHopDown and NextHopUp say that a next hop stopped to answer, and that it does again. They must not block.
 	NextHopDown(uri, reason string)
 	NextHopUp(uri string)
+	// ContactsChanged is told what became of the contacts of users, in this order, and keeps it: RestoreContacts wants it after a restart.
+	// It must not block, nor call back. done, which may be nil, is told once whether it is kept; it is called with nil only after
+	// it has returned, or by another goroutine.
+	ContactsChanged(changes []ContactChange, done func(error))
+	// UserArrived says that a user is reached by a contact that is new. It may send at once, and must not block.
+	UserArrived(name string)
 }
 
 // inbox is what one reader reuses from message to message.
@@ -75,7 +82,7 @@ func (e *Endpoint) request(in *inbox, from origin) {
 		return
 	}
 	from.user = nil
-	if !from.trusted {
+	if !from.trusted || string(m.method) == "REGISTER" { // whoever is trusted to send is not trusted to receive for others
 		u, r := e.authenticate(m, from.by.transport(), now)
 		if r.code != 0 {
 			e.refuse(m, from, key, r)
@@ -97,8 +104,11 @@ func (e *Endpoint) handOver(m *message, from origin, key requestKey, transaction
 		return false
 	}
 	if string(m.method) == "OPTIONS" {
-		e.refuse(m, from, key, options(m))
+		e.refuse(m, from, key, e.options(m))
 		return false
+	}
+	if string(m.method) == "REGISTER" {
+		return e.register(m, from, key, transaction, now)
 	}
 	msg, note, r := e.decode(m, from, now)
 	if r.code != 0 {
@@ -110,11 +120,7 @@ func (e *Endpoint) handOver(m *message, from origin, key requestKey, transaction
 		e.again(m, from, key, what, a)
 		return false
 	}
-	echo := newPacket()
-	echo.addr = destination(&m.top, from)
-	echo.b = appendEcho(echo.b, m, from, toTag(key))
-	x := &exchange{e: e, by: from.by, echo: echo, key: key, transaction: transaction}
-	e.inProgress.Add(1)
+	x := e.newExchange(m, from, key, transaction)
 	if note != nil {
 		e.handler.Notification(note, x.answer)
 	} else {
@@ -130,7 +136,11 @@ func (e *Endpoint) again(m *message, from origin, key requestKey, what known, a 
 		e.count[from.by.transport()].retransmissions.Add(1)
 	case isAnswered:
 		e.count[from.by.transport()].retransmissions.Add(1)
-		e.write(m, from, key, refusal{code: int(a.code), retryAfter: int(a.retryAfter)})
+		r := refusal{code: int(a.code), retryAfter: int(a.retryAfter)}
+		if a.code == 200 && string(m.method) == "REGISTER" {
+			r.header = e.registeredAgain(m, time.Now())
+		}
+		e.write(m, from, key, r)
 	case isMerged:
 		e.count[from.by.transport()].merged.Add(1)
 		e.write(m, from, key, refusal{code: 482})
@@ -180,6 +190,17 @@ type exchange struct {
 	key         requestKey
 	transaction uint64
 	answered    atomic.Bool
+
+	reason, header string // of the answer to a REGISTER
+}
+
+// newExchange counts in a request that is being worked on from now.
+func (e *Endpoint) newExchange(m *message, from origin, key requestKey, transaction uint64) *exchange {
+	echo := newPacket()
+	echo.addr = destination(&m.top, from)
+	echo.b = appendEcho(echo.b, m, from, toTag(key))
+	e.inProgress.Add(1)
+	return &exchange{e: e, by: from.by, echo: echo, key: key, transaction: transaction}
 }
 
 func (x *exchange) answer(code int, retryAfter time.Duration) {
@@ -200,9 +221,9 @@ func (x *exchange) answer(code int, retryAfter time.Duration) {
 	x.e.answered.finish(x.key, answer{transaction: x.transaction, code: uint16(code), retryAfter: uint16(seconds)})
 	p := newPacket()
 	p.addr = x.echo.addr
-	p.b = appendStatusLine(p.b, code, "")
+	p.b = appendStatusLine(p.b, code, x.reason)
 	p.b = append(p.b, x.echo.b...)
-	p.b = appendEnd(p.b, code, seconds, "")
+	p.b = appendEnd(p.b, code, seconds, x.header)
 	x.echo.free()
 	x.by.send(p)
 	x.e.inProgress.Add(-1)
@@ -226,7 +247,7 @@ func (e *Endpoint) screen(m *message, from origin) refusal {
 		return refusal{code: 505}
 	}
 	switch method := string(m.method); {
-	case method == "MESSAGE", method == "OPTIONS":
+	case method == "MESSAGE", method == "OPTIONS", method == "REGISTER" && e.registrar != nil:
 		return refusal{}
 	case method == "CANCEL":
 		return refusal{code: 481} // there is never a transaction to cancel (RFC 3261, 9.2)
@@ -235,20 +256,33 @@ func (e *Endpoint) screen(m *message, from origin) refusal {
 	case method == "BYE", tag(m.to) != nil && method != "INVITE":
 		return refusal{code: 481} // there are no dialogs (RFC 3261, 12.2.2 and 15.1.2)
 	default:
-		return refusal{code: 405}
+		return refusal{code: 405, header: e.allowMore()}
 	}
+}
+
+// allowMore is what is supported besides what every endpoint does.
+func (e *Endpoint) allowMore() string {
+	if e.registrar == nil {
+		return ""
+	}
+	return "Allow: REGISTER\r\n"
 }
 
 // options is the answer to an OPTIONS: what we can do (RFC 3261, 11.2).
-func options(m *message) refusal {
+func (e *Endpoint) options(m *message) refusal {
 	if _, r := inspect(m); r.code != 0 {
 		return r
 	}
-	return refusal{code: 200, header: allow + accept + "Accept-Encoding: identity\r\nSupported:\r\n"}
+	supported := "Supported:\r\n"
+	if e.registrar != nil {
+		supported = "Supported: path, outbound\r\n"
+	}
+	return refusal{code: 200, header: allow + e.allowMore() + accept + "Accept-Encoding: identity\r\n" + supported}
 }
 
-// inspect reads the Request-URI and refuses every extension that must be understood: none is (RFC 3261, 8.2.2).
-func inspect(m *message) (uri sip.Uri, r refusal) {
+// inspect reads the Request-URI and refuses every extension that must be understood and is not among those that are known
+// (RFC 3261, 8.2.2).
+func inspect(m *message, known ...string) (uri sip.Uri, r refusal) {
 	if scheme, _, ok := bytes.Cut(m.uri, []byte(":")); ok && isToken(scheme) &&
 		!isName(scheme, "sip", 0) && !isName(scheme, "sips", 0) && !isName(scheme, "tel", 0) {
 		return uri, refusal{code: 416} // what follows may look like nothing that we know
@@ -261,8 +295,16 @@ func inspect(m *message) (uri sip.Uri, r refusal) {
 	default:
 		return uri, refusal{code: 416}
 	}
-	if required := bytes.Join(m.require, []byte(", ")); len(required) > 0 {
-		return uri, refusal{code: 420, header: "Unsupported: " + string(required) + "\r\n"}
+	var unsupported []string
+	for _, field := range m.require {
+		for extension := range list(field) {
+			if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, string(extension)) }) {
+				unsupported = append(unsupported, string(extension))
+			}
+		}
+	}
+	if unsupported != nil {
+		return uri, refusal{code: 420, header: "Unsupported: " + strings.Join(unsupported, ", ") + "\r\n"}
 	}
 	return uri, refusal{}
 }

@@ -47,6 +47,10 @@ type bench struct {
 	notes []*Notification
 	hold  bool // the handler does not answer
 	open  []func(int, time.Duration)
+
+	changes []ContactChange
+	arrived []string
+	unkept  error
 }
 
 func newBench(cfg Config) *bench {
@@ -75,6 +79,15 @@ func (b *bench) Notification(n *Notification, answer func(int, time.Duration)) {
 
 func (b *bench) NextHopDown(string, string) {}
 func (b *bench) NextHopUp(string)           {}
+
+func (b *bench) ContactsChanged(changes []ContactChange, done func(error)) {
+	b.changes = append(b.changes, changes...)
+	if done != nil {
+		done(b.unkept)
+	}
+}
+
+func (b *bench) UserArrived(name string) { b.arrived = append(b.arrived, name) }
 
 func (b *bench) hear(request string) { b.received(&b.in, []byte(request), b.from) }
 

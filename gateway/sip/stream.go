@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sipsmpp/gateway/gather"
@@ -34,6 +35,7 @@ type stream struct {
 	dialled bool   // by us
 	by      transport
 	ws      *websocket.Conn // nil: messages are framed by their Content-Length
+	asked   atomic.Bool     // a request of ours went by it
 	browser bool            // a page in somebody's browser opened it: it needs credentials wherever it is
 
 	wake    chan struct{}
@@ -43,6 +45,7 @@ type stream struct {
 	out    []byte
 	ends   []int     // of a WebSocket: where the messages in out end
 	used   time.Time // when something was queued last
+	kept   time.Time // it stays open until then, used or not
 	closed bool
 	ending bool
 }
@@ -167,7 +170,17 @@ func (s *stream) idleAt(heard time.Time) time.Time {
 	if s.used.After(heard) {
 		heard = s.used
 	}
-	return heard.Add(s.e.cfg.IdleTimeout)
+	if idle := heard.Add(s.e.cfg.IdleTimeout); idle.After(s.kept) {
+		return idle
+	}
+	return s.kept
+}
+
+// keep keeps the stream open until a time, though nothing comes by it.
+func (s *stream) keep(until time.Time) {
+	s.mu.Lock()
+	s.kept = until
+	s.mu.Unlock()
 }
 
 func (s *stream) read() {

@@ -245,6 +245,19 @@ func TestLargeRequests(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := setup(t, func() (net.Conn, error) { return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED} })
 			c.text(strings.Repeat("x", large))
+			if o := c.outcome(t); o.Fate != sms.NotSent || o.Severity != sms.Temporary || !strings.Contains(o.Detail, "sip.udp_safe") || len(c.take()) > 0 {
+				t.Errorf("outcome %+v", o)
+			}
+			c.text("short")
+			if sent := c.take(); len(sent) != 1 || len(c.hopEvents) > 0 {
+				t.Errorf("what is short does not go there: %v, %v", sent, c.hopEvents)
+			}
+		})
+	})
+	t.Run("declared safe", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newClientWith(t, Config{OutboundURI: []string{hopA}, UDPSafe: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+			c.text(strings.Repeat("x", large))
 			sent := c.take()
 			if len(sent) != 1 || !strings.Contains(sent[0].b, "Via: SIP/2.0/UDP ") || len(sent[0].b) < large {
 				t.Fatalf("by UDP: %v", sent)

@@ -16,6 +16,17 @@ func (u SIPUser) String() string { return u.Name }
 // GoString keeps the hashes out of %#v.
 func (u SIPUser) GoString() string { return "sms.SIPUser(" + u.Name + ")" }
 
+// Addresses are the names and numbers that are the user's own: where it is reached once it has registered.
+func (u SIPUser) Addresses() []Address {
+	list := []Address{ParseAddress(u.Name)}
+	for _, n := range u.Numbers {
+		if n != "*" {
+			list = append(list, ParseAddress(n))
+		}
+	}
+	return list
+}
+
 // MayUse says that the user may send with this From.
 func (u SIPUser) MayUse(from Address) bool {
 	text := from.String()

@@ -19,6 +19,7 @@ type batch struct {
 	puts       []*op
 	deletes    []*op
 	receipts   []*op
+	contacts   contactWrites
 	parts      map[sms.ID]struct{} // those that were put or deleted
 	args       []any
 }
@@ -26,8 +27,10 @@ type batch struct {
 func newBatch(ctx context.Context, db *DB) (*batch, error) {
 	s, err := newStatements(ctx, db.dialect, db.write.DB,
 		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages,
-		insertReceipt, dropReceipt, delayReceipt)
-	return &batch{db: db, statements: s, parts: map[sms.ID]struct{}{}}, err
+		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact)
+	return &batch{
+		db: db, statements: s, parts: map[sms.ID]struct{}{}, contacts: contactWrites{last: map[sms.ID]*sms.Contact{}},
+	}, err
 }
 
 // run writes ops. They are gathered by kind, in an order that keeps theirs wherever it matters: a report follows the insert of
@@ -56,6 +59,13 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 			b.deletes = append(b.deletes, o)
 		case opDropReceipt, opDelayReceipt:
 			b.receipts = append(b.receipts, o)
+		case opContacts:
+			for i := range o.contacts {
+				b.contacts.set(o.contacts[i].ID, &o.contacts[i])
+			}
+			for _, id := range o.ids {
+				b.contacts.set(id, nil)
+			}
 		}
 	}
 	return b.flush(ctx, tx)
@@ -64,6 +74,7 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 func (b *batch) reset() {
 	b.inserts, b.reports, b.puts, b.deletes = b.inserts[:0], b.reports[:0], b.puts[:0], b.deletes[:0]
 	b.receipts = b.receipts[:0]
+	b.contacts.reset()
 	clear(b.parts)
 	clear(b.args[:cap(b.args)]) // lets go of the texts
 }
@@ -82,6 +93,9 @@ func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := b.writeReceipts(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.writeContacts(ctx, tx); err != nil {
 		return err
 	}
 	b.reset()

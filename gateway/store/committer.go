@@ -29,6 +29,7 @@ const (
 	opDeleteParts
 	opDropReceipt
 	opDelayReceipt
+	opContacts
 )
 
 // op is a queued write.
@@ -37,7 +38,9 @@ type op struct {
 	record  *Record       // opInsert
 	report  SegmentReport // opReport
 	message *sms.Message  // opPutPart
-	ids     []sms.ID      // opDeleteParts
+	ids     []sms.ID      // opDeleteParts, and opContacts those that are dropped
+
+	contacts []sms.Contact // opContacts
 
 	owed AccountReceipt // opDropReceipt, opDelayReceipt
 

@@ -49,6 +49,8 @@ const (
 	insertReceipt
 	dropReceipt
 	delayReceipt
+	putContact
+	dropContact
 	selectKeys
 	selectMatches
 )
@@ -75,6 +77,10 @@ func (s statement) text(d *dialect) string {
 		return "DELETE FROM account_receipt WHERE id IN " + list(s.n)
 	case delayReceipt:
 		return "UPDATE account_receipt SET attempts = ?, next_attempt = ? WHERE id IN " + list(s.n)
+	case putContact:
+		return d.insert("sip_contact", contactColumns, s.n) + d.orReplace(contactColumns[:1], contactColumns[1:])
+	case dropContact:
+		return "DELETE FROM sip_contact WHERE id IN " + list(s.n)
 	case selectKeys:
 		return selectKeysText(d, s.n)
 	default:

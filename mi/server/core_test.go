@@ -223,6 +223,28 @@ func (c *fakeCore) SIPUsers(context.Context) ([]sms.SIPUser, error) {
 	return []sms.SIPUser{{Name: "al", Realm: "example.com", HA1: "hidden", Numbers: []string{"100"}, Enabled: true}}, nil
 }
 
+func (c *fakeCore) SIPRegistrar() bool { return true }
+
+func (c *fakeCore) SIPContacts(_ context.Context, user string) ([]sms.Contact, error) {
+	if user == "nobody" {
+		return nil, gateway.ErrUnknownSIPUser
+	}
+	at := time.UnixMilli(1_790_000_000_000)
+	return []sms.Contact{{
+		User: "al", URI: "sip:al@192.0.2.7", Received: "udp:192.0.2.7:5060", Q: 500, CallID: "hidden", Since: at, Updated: at, Expires: at.Add(time.Hour),
+	}}, nil
+}
+
+func (c *fakeCore) DeleteSIPContacts(_ context.Context, user, contact string) (int, error) {
+	switch {
+	case user != "al":
+		return 0, gateway.ErrUnknownContact
+	case contact == "late":
+		return 0, gateway.ErrNoRegistrar
+	}
+	return 1, nil
+}
+
 func (c *fakeCore) AddSIPUser(_ context.Context, name string, change gateway.SIPUserChange) error {
 	if name == "al" {
 		return gateway.ErrSIPUserExists

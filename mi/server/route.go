@@ -178,6 +178,9 @@ func (s *Server) routeTest(_ context.Context, p mi.RouteTestParams) (mi.RouteTes
 	for i, target := range t.Targets {
 		result.Targets = append(result.Targets, mi.RouteTarget{Target: target.String(), State: t.States[i]})
 	}
+	for _, c := range t.Contacts {
+		result.Contacts = append(result.Contacts, c.URI)
+	}
 	result.From, result.To = t.Message.From.String(), t.Message.To.String()
 	result.Receipt = mi.Receipt(t.Message.Receipt.String())
 	if t.Fault == "" {

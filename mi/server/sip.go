@@ -20,6 +20,9 @@ type SIPCore interface {
 	SetSIPUser(ctx context.Context, name string, c gateway.SIPUserChange) error
 	DeleteSIPUser(ctx context.Context, name string) error
 	ReloadSIPUsers(ctx context.Context) (int, error)
+	SIPRegistrar() bool
+	SIPContacts(ctx context.Context, user string) ([]sms.Contact, error)
+	DeleteSIPContacts(ctx context.Context, user, contact string) (int, error)
 }
 
 // registerSIP serves the methods of the SIP side.
@@ -30,6 +33,8 @@ func (s *Server) registerSIP(d *dispatcher) {
 	serveSlow(d, mi.SIPUserDelete, s.sipUserDelete)
 	serveSlow(d, mi.SIPUserList, s.sipUserList)
 	serveSlow(d, mi.SIPUserReload, s.sipUserReload)
+	serveSlow(d, mi.SIPContacts, s.sipContacts)
+	serveSlow(d, mi.SIPContactDelete, s.sipContactDelete)
 }
 
 func (s *Server) sipList(context.Context, mi.None) (mi.SIPListResult, error) {
@@ -88,9 +93,9 @@ func sipDone(err error) (string, error) {
 func sipError(err error) error {
 	bad := new(gateway.FaultsError)
 	switch {
-	case errors.Is(err, gateway.ErrUnknownSIPUser):
+	case errors.Is(err, gateway.ErrUnknownSIPUser), errors.Is(err, gateway.ErrUnknownContact):
 		return mi.NewError(mi.CodeNotFound, err.Error(), nil)
-	case errors.Is(err, gateway.ErrSIPUserExists):
+	case errors.Is(err, gateway.ErrSIPUserExists), errors.Is(err, gateway.ErrNoRegistrar):
 		return mi.NewError(mi.CodeConflict, err.Error(), nil)
 	case errors.As(err, &bad):
 		faults := make([]mi.Fault, len(bad.Faults))

@@ -20,6 +20,12 @@ func TestSIPUsers(t *testing.T) {
 		{"sip_user_delete", `["al"]`, `"OK"`},
 		{"sip_user_delete", `["cy"]`, `"code":404`},
 		{"sip_user_reload", `[]`, `{"users":1}`},
+		{"sip_contacts", `[]`, `{"registrar":true,"contacts":[{"id":"00000000000000000000000000","username":"al","contact":"sip:al@192.0.2.7","received":"udp:192.0.2.7:5060","q":0.5,` +
+			`"since":"2026-09-21T14:13:20.000Z","updated":"2026-09-21T14:13:20.000Z","expires":"2026-09-21T15:13:20.000Z"}]}`},
+		{"sip_contacts", `["nobody"]`, `"code":404`},
+		{"sip_contact_delete", `["al"]`, `{"deleted":1}`},
+		{"sip_contact_delete", `{"username":"al","contact":"late"}`, `"code":409`},
+		{"sip_contact_delete", `["bo"]`, `"code":404`},
 	} {
 		got := s.call(t, `{"jsonrpc":"2.0","id":1,"method":"`+c.method+`","params":`+c.params+`}`)
 		if !strings.Contains(got, c.want) {
