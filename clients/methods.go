@@ -36,6 +36,11 @@ func (c *Client) AccountSet(ctx context.Context, params mi.AccountSetParams) err
 	return err
 }
 
+// ConfigDiff calls config_diff: it tells what reload would change, and which keys of the configuration want a restart.
+func (c *Client) ConfigDiff(ctx context.Context) (mi.ReloadResult, error) {
+	return Call(ctx, c, mi.ConfigDiff, mi.None{})
+}
+
 // Discover calls rpc.discover: it gives the OpenRPC document of every method.
 func (c *Client) Discover(ctx context.Context) (mi.Document, error) {
 	return Call(ctx, c, mi.Discover, mi.None{})
@@ -116,6 +121,11 @@ func (c *Client) RaiseEvent(ctx context.Context, params mi.RaiseEventParams) err
 	return err
 }
 
+// Reload calls reload: it reads everything again that counts without a restart: the configuration's tokens, origins, log level and default connection, the tables, the certificates; a part with a fault stays as it is.
+func (c *Client) Reload(ctx context.Context) (mi.ReloadResult, error) {
+	return Call(ctx, c, mi.Reload, mi.None{})
+}
+
 // ResetStatistics calls reset_statistics: it sets statistics to zero.
 func (c *Client) ResetStatistics(ctx context.Context, params mi.StatisticsParams) error {
 	_, err := Call(ctx, c, mi.ResetStatistics, params)
@@ -152,6 +162,16 @@ func (c *Client) RouteSet(ctx context.Context, params mi.RouteSetParams) error {
 // RouteTest calls route_test: it tells where a message would go and why, and sends nothing.
 func (c *Client) RouteTest(ctx context.Context, params mi.RouteTestParams) (mi.RouteTestResult, error) {
 	return Call(ctx, c, mi.RouteTest, params)
+}
+
+// SIPContactDelete calls sip_contact_delete: it drops the contacts of a SIP user, or one of them.
+func (c *Client) SIPContactDelete(ctx context.Context, params mi.SIPContactDeleteParams) (mi.SIPContactDeleteResult, error) {
+	return Call(ctx, c, mi.SIPContactDelete, params)
+}
+
+// SIPContacts calls sip_contacts: it lists where the registered SIP users are reached.
+func (c *Client) SIPContacts(ctx context.Context, params mi.SIPContactsParams) (mi.SIPContactsResult, error) {
+	return Call(ctx, c, mi.SIPContacts, params)
 }
 
 // SIPList calls sip_list: it lists the SIP listeners, the next hops and how they are doing.
