@@ -16,7 +16,7 @@ const (
 // tell what changed by ==. The hash of a password is in here: it must not be logged, so String says only the name.
 type AccountConfig struct {
 	SystemID          string
-	PasswordHash      string // bcrypt
+	PasswordHash      string // bcrypt, or argon2id as ParseArgon2id reads it
 	AllowedIPs        string // networks as netip.Prefix writes them, separated by blanks; empty: from everywhere
 	BindModes         BindModes
 	MaxBinds          int // most binds at a time

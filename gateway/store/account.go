@@ -87,8 +87,12 @@ func parseAccount(values map[string]string) (sms.AccountConfig, []sms.Fault) {
 	case len(a.SystemID) > maxShort || strings.ContainsFunc(a.SystemID, func(c rune) bool { return c <= ' ' || c > '~' }):
 		r.fault("system_id", "%s is not one that SMPP carries: want ASCII without blanks", printable(a.SystemID))
 	}
-	if cost, err := bcrypt.Cost([]byte(a.PasswordHash)); err != nil {
-		r.fault("password_hash", "it is no bcrypt hash: account_set makes one of a password")
+	if strings.HasPrefix(a.PasswordHash, "$argon2") {
+		if _, err := sms.ParseArgon2id(a.PasswordHash); err != nil {
+			r.fault("password_hash", "%v", err)
+		}
+	} else if cost, err := bcrypt.Cost([]byte(a.PasswordHash)); err != nil {
+		r.fault("password_hash", "it is no hash of bcrypt or argon2id: account_set makes one of a password")
 	} else if cost > maxCost {
 		r.fault("password_hash", "its cost is %d, and each bind would take seconds: %d is the most", cost, maxCost)
 	}

@@ -43,7 +43,7 @@ func TestAccountRoundTrip(t *testing.T) {
 		bad.Window, bad.PasswordHash = 0, "secret"
 		if err := db.PutAccount(t.Context(), bad); err == nil ||
 			!strings.Contains(err.Error(), "smpp_account[system_id=acme].window: 0 is not a window") ||
-			!strings.Contains(err.Error(), "smpp_account[system_id=acme].password_hash: it is no bcrypt hash") || strings.Contains(err.Error(), "secret") {
+			!strings.Contains(err.Error(), "smpp_account[system_id=acme].password_hash: it is no hash of bcrypt or argon2id") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -53,7 +53,7 @@ func TestEveryBadAccountIsAFault(t *testing.T) {
 	db := open(t, "sqlite::memory:")
 	for column, cases := range map[string][][2]string{
 		"system_id":                  {{"''", "it is empty"}, {"'a b'", "want ASCII without blanks"}},
-		"password_hash":              {{"'x'", "no bcrypt hash"}, {"'$2a$31$" + strings.Repeat("a", 53) + "'", "its cost is 31"}},
+		"password_hash":              {{"'x'", "no hash of bcrypt or argon2id"}, {"'$argon2id$v=19$m=1048576,t=1,p=1$c29tZXNhbHQ$c29tZXNhbHQ'", "would take too much"}, {"'$2a$31$" + strings.Repeat("a", 53) + "'", "its cost is 31"}},
 		"allowed_ips":                {{"'10.0.0'", "no address and no network"}, {"'10.0.0.0/33'", "no address and no network"}},
 		"bind_modes":                 {{"'sender'", "no kind of bind"}},
 		"max_binds":                  {{"0", "not a number of binds"}},
