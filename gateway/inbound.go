@@ -81,6 +81,13 @@ func (g *Gateway) part(m *sms.Message, reply func(wire.Status, sms.ID)) {
 	}
 	answer := func(s wire.Status) { reply(s, m.ID) }
 	whole, held, err := g.parts.Add(m)
+	for errors.Is(err, text.ErrUnderWay) {
+		// The peer did not wait for the answer. It gets the one that the message has, as often as it asks.
+		if g.parts.Join(whole, func(o sms.Outcome) { reply(smppStatus(o), held.ID) }) {
+			return
+		}
+		whole, held, err = g.parts.Add(m)
+	}
 	switch {
 	case errors.Is(err, text.ErrReassemblyFull):
 		answer(wire.StatusQueueFull)
@@ -90,7 +97,7 @@ func (g *Gateway) part(m *sms.Message, reply func(wire.Status, sms.ID)) {
 		answer(wire.StatusPermanentAppError)
 	case whole != nil:
 		whole.ID = m.ID // so that the id which an account is told for the last part is known
-		g.acceptWhole(whole, func(o sms.Outcome) { answer(smppStatus(o)) })
+		g.acceptWhole(whole, func(o sms.Outcome) { reply(smppStatus(o), held.ID) })
 	default:
 		// A part that is held already is put again, too: the first time may have failed, or not be done.
 		g.db.PutPart(held, func(err error) {
@@ -105,20 +112,22 @@ func (g *Gateway) part(m *sms.Message, reply func(wire.Status, sms.ID)) {
 	}
 }
 
-// acceptWhole hands in an assembled message, and forgets its parts unless its fate asks for them again.
+// acceptWhole hands in an assembled message, and drops its parts unless its fate asks for them again.
 func (g *Gateway) acceptWhole(whole *sms.Message, done func(sms.Outcome)) {
 	g.Accept(whole, func(o sms.Outcome) {
-		if o.Fate == sms.Accepted || o.Severity == sms.Permanent {
-			if ids := g.parts.Forget(whole, o.Fate); len(ids) > 0 {
-				g.db.DeleteParts(ids, func(err error) {
-					if err != nil {
-						g.log.Error("the parts of a long message could not be deleted; after a restart they may be sent again",
-							"message", whole.ID, "error", err)
-					}
-				})
-			}
+		parts, joined := g.parts.End(whole, o)
+		if len(parts) > 0 {
+			g.db.DeleteParts(parts, func(err error) {
+				if err != nil {
+					g.log.Error("the parts of a long message could not be deleted; after a restart they may be sent again",
+						"message", whole.ID, "error", err)
+				}
+			})
 		}
 		done(o)
+		for _, told := range joined {
+			told(o)
+		}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"sipsmpp/events"
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/gatewaytest"
+	"sipsmpp/gateway/route"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/gateway/store"
 )
@@ -150,5 +151,71 @@ func TestReferenceIsUsedAgain(t *testing.T) {
 	r.start()
 	if m := r.message(); m.Text != "begun, " {
 		t.Errorf("%q", m.Text)
+	}
+}
+
+// A peer that does not wait for the answer to the last part sends it again while the message is under way. Both are answered as the
+// message is, which is delivered once.
+func TestPartIsRepeatedWhileItsMessageIsUnderWay(t *testing.T) {
+	for _, c := range []struct {
+		target string
+		status uint32
+	}{{"sip", 0}, {"reject 480", 0x64}, {"reject 603", 0x66}} {
+		r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+		r.rule(route.Rule{Name: "ask", Ingress: "smpp:smsc", Targets: "app?", Options: `{"wait":60}`})
+		if status := r.deliverPart(7, 2, 1, "once "); status != 0 {
+			t.Fatalf("status %#x", status)
+		}
+		statuses := make(chan uint32, 3)
+		for range 3 {
+			err := r.smsc.Send(gatewaytest.Deliver{
+				From: "+4915112345678", To: "100", ESMClass: 0x40, ShortMessage: append([]byte{5, 0, 3, 7, 2, 2}, "only"...),
+			}, func(status uint32, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+				statuses <- status
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		in := r.event("E_MESSAGE_RECEIVED").(events.MessageReceived)
+		if status, err := r.smsc.Deliver(r.ctx, gatewaytest.Deliver{From: "+4915112345678", To: "100", ESMClass: 0x04, Text: "id:unknown stat:DELIVRD"}); err != nil || status != 0 {
+			t.Fatalf("%#x, %v", status, err) // by now the repetitions have come
+		}
+		if len(statuses) != 0 {
+			t.Error("answered while the message is under way")
+		}
+		id, err := sms.ParseID(in.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, err := route.ParseTarget(c.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.gw.RouteMessage(id, []route.Target{target}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			select {
+			case status := <-statuses:
+				if status != c.status {
+					t.Errorf("%s: status %#x, want %#x", c.target, status, c.status)
+				}
+			case <-r.ctx.Done():
+				t.Fatal("not answered")
+			}
+		}
+		r.none("E_MESSAGE_RECEIVED")
+		if c.status == 0 {
+			if m := r.message(); m.Text != "once only" {
+				t.Errorf("%q", m.Text)
+			}
+			if len(r.phone.Received()) != 0 {
+				t.Error("delivered twice")
+			}
+		}
 	}
 }

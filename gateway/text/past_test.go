@@ -21,7 +21,7 @@ func deliver(t *testing.T, r *Reassembler, ref uint16, fate sms.Fate, texts ...s
 		}
 		want += s
 	}
-	if whole == nil || whole.Text != want || len(r.Forget(whole, fate)) != len(texts) {
+	if whole == nil || whole.Text != want || len(forget(r, whole, fate)) != len(texts) {
 		t.Fatalf("%q: %+v", texts, whole)
 	}
 }
@@ -67,7 +67,7 @@ func TestReassemblerForgotten(t *testing.T) {
 		r := NewReassembler(Limits{})
 		add(t, r, part(7, 3, 2, "b"), "", false)
 		expired := r.Expired(long)
-		if ids := r.Forget(expired[0], sms.Accepted); len(ids) != 1 {
+		if ids := forget(r, expired[0], sms.Accepted); len(ids) != 1 {
 			t.Fatalf("forgot %v", ids)
 		}
 		refuse(t, r, part(7, 3, 2, "b"), ErrForgotten)

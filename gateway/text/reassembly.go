@@ -31,8 +31,9 @@ var ErrReassemblyFull = errors.New("too many parts are held: answer with a tempo
 // ErrPart is for a message that is no part, or whose number is not within its total.
 var ErrPart = errors.New("not a part of a message: its part needs a total, and a number from 1 to it")
 
-// The errors for a part of a message that was forgotten, sent again because the peer did not get our answer in time.
+// The errors for a part that was sent again, because the peer did not get our answer in time, of a message that was given out.
 var (
+	ErrUnderWay  = errors.New("the message of this part is under way: Join it, and answer as the message is")
 	ErrForgotten = errors.New("the message of this part was sent on before: answer with success, and send nothing")
 	ErrRefused   = errors.New("the message of this part was refused before: answer with a permanent error")
 )
@@ -47,9 +48,9 @@ type Limits struct {
 
 // Reassembler gathers the parts of messages in memory. It is safe for concurrent use.
 //
-// A message stays until Forget, also when it is complete: if it could not be delivered, its peer sends only the last part again,
-// and Add then gives the whole of it again. A message whose next part, or whose Forget, does not come within Limits.Age is given
-// by Expired, again each Age until Forget.
+// A message that was given out is under way until End says what became of it. It stays if it could not be delivered, since its peer
+// then sends only the last part again, and Add gives the whole of it again. A message whose next part, or such a repetition, does not
+// come within Limits.Age is given by Expired, again each Age. It is never under way twice: a repetition meanwhile joins it.
 //
 // References come round, with 8 bits soon. A part whose octets differ from those that the message under its key has under its
 // number begins a new message; one whose octets are the same is a repetition. The old one takes no more parts; if incomplete, the
@@ -79,9 +80,10 @@ type assembly struct {
 	parts   []*sms.Message // sorted by Part.Seq
 	octets  int
 	due     time.Time
-	last    uint8          // number of the part that completed it
-	repeats bool           // so far each part is one of a message that was forgotten
-	given   []*sms.Message // each time that it was given out, the last mostGiven
+	last    uint8        // number of the part that completed it
+	repeats bool         // so far each part is one of a message that was forgotten
+	given   *sms.Message // what is under way; nil: nothing is
+	joined  []func(sms.Outcome)
 }
 
 func (a *assembly) complete() bool { return len(a.parts) == int(a.key.total) }
@@ -109,11 +111,11 @@ func NewReassembler(l Limits) *Reassembler {
 // that of all parts; ID and Part are zero; Received is when the first part to arrive did; Segments counts the parts. If part 1
 // asks for no receipt, it has the request of the first part that does; Wanted has what all of them want.
 //
-// held is the part that is held: m, or where m repeats one, that one, whose ID is the one that Forget will give. If the message is
-// complete and not yet forgotten, a repetition gives whole, too, assembled anew: its peer was told to try again, or did not wait
-// for the answer.
+// held is the part that is held: m, or where m repeats one, that one, whose ID is the one that End will give. If the message is
+// complete and was not delivered, a repetition gives whole, too, assembled anew, and takes the place of the part that completed it,
+// to which the answer was a refusal. While it is under way, a repetition is ErrUnderWay, with the message that is.
 //
-// m is kept, and must not be changed afterwards. The errors are ErrReassemblyFull, ErrPart, ErrForgotten and ErrRefused.
+// m is kept, and must not be changed afterwards. The errors are ErrReassemblyFull, ErrPart, ErrUnderWay, ErrForgotten and ErrRefused.
 func (r *Reassembler) Add(m *sms.Message) (whole, held *sms.Message, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +150,12 @@ func (r *Reassembler) add(m *sms.Message, restored bool) (whole, held *sms.Messa
 			a, at = nil, 0 // the reference has come round
 		case found && a.repeats:
 			return nil, nil, ErrForgotten
+		case found && a.given != nil:
+			return a.given, a.parts[at], ErrUnderWay
 		case found && a.complete():
+			if m.Part.Seq == a.last {
+				a.parts[at] = m
+			}
 			return r.give(a), a.parts[at], nil
 		case found:
 			return nil, a.parts[at], nil
@@ -211,34 +218,44 @@ func (r *Reassembler) add(m *sms.Message, restored bool) (whole, held *sms.Messa
 	return r.give(a), m, nil
 }
 
-// mostGiven bounds what is remembered of a message whose peer sends the last part over and over.
-const mostGiven = 8
-
-// give gives an assembly out, a message of its own each time, since the one given before may still be on its way.
+// give gives an assembly out, a message of its own each time, since the one before was seen by others.
 func (r *Reassembler) give(a *assembly) *sms.Message {
-	whole := assemble(a.parts, int(a.key.total))
-	if len(a.given) == mostGiven {
-		delete(r.given, a.given[0])
-		a.given = slices.Delete(a.given, 0, 1)
-	}
-	a.given = append(a.given, whole)
-	r.given[whole] = a
-	return whole
+	a.given = assemble(a.parts, int(a.key.total))
+	r.given[a.given] = a
+	return a.given
 }
 
-// Forget drops what Add, Restore or Expired gave as this message, whose fate is known: Accepted, so that it is with the next hop or
-// on disk now, or refused for good. It gives the IDs of the parts that it was made of, those that have one, so that what was kept
-// of them elsewhere can go too. Of a message that is not known, or was forgotten before, there are none. After that, a part under
-// the same key begins a new message, unless it repeats one of this.
-func (r *Reassembler) Forget(whole *sms.Message, fate sms.Fate) (parts []sms.ID) {
+// Join lets told be called with what becomes of a message that is under way; false: it ended in this moment, and Add says more.
+func (r *Reassembler) Join(whole *sms.Message, told func(sms.Outcome)) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.given[whole]
+	if a != nil {
+		a.joined = append(a.joined, told)
+	}
+	return a != nil
+}
+
+// End says what became of a message that Add, Restore or Expired gave. joined are to be told.
+//
+// If it was accepted, so that it is with the next hop or on disk now, or refused for good, its parts are dropped; parts are the IDs of
+// those that have one, so that what was kept of them elsewhere can go too. After that, a part under the same key begins a new message,
+// unless it repeats one of this. With any other outcome the message stays.
+func (r *Reassembler) End(whole *sms.Message, o sms.Outcome) (parts []sms.ID, joined []func(sms.Outcome)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.given[whole]
 	if a == nil {
-		return nil
+		return nil, nil
+	}
+	joined = a.joined
+	delete(r.given, whole)
+	a.given, a.joined = nil, nil
+	if o.Fate != sms.Accepted && o.Severity != sms.Permanent {
+		return nil, joined
 	}
 	r.drop(a)
-	refused := fate != sms.Accepted
+	refused := o.Fate != sms.Accepted
 	for _, m := range a.parts {
 		r.past.put(r.past.sum(m), verdict{completed: m.Part.Seq == a.last, refused: refused})
 		if !m.ID.IsZero() {
@@ -248,13 +265,10 @@ func (r *Reassembler) Forget(whole *sms.Message, fate sms.Fate) (parts []sms.ID)
 	if a.complete() {
 		r.past.put(r.past.sum(a.parts...), verdict{completed: true, refused: refused})
 	}
-	return parts
+	return parts, joined
 }
 
 func (r *Reassembler) drop(a *assembly) {
-	for _, given := range a.given {
-		delete(r.given, given)
-	}
 	delete(r.all, a)
 	if r.byKey[a.key] == a { // not a newer message under the same reference
 		delete(r.byKey, a.key)
@@ -263,8 +277,8 @@ func (r *Reassembler) drop(a *assembly) {
 }
 
 // Expired gives what waited too long: messages assembled of the parts that are there, with Incomplete set where some are not, and
-// complete ones that were given out an Age ago and not forgotten. They take no more parts. Each stays, and is given again an Age
-// later, until Forget. The one that began first is given first.
+// complete ones that were given out an Age ago and could not be delivered. They take no more parts. Each stays, and is given again an
+// Age later, unless it is under way, until End says that it is over. The one that began first is given first.
 func (r *Reassembler) Expired(now time.Time) []*sms.Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -283,7 +297,9 @@ func (r *Reassembler) Expired(now time.Time) []*sms.Message {
 			if !a.complete() && r.byKey[a.key] == a {
 				delete(r.byKey, a.key)
 			}
-			late = append(late, a)
+			if a.given == nil {
+				late = append(late, a)
+			}
 		}
 		if a.due.Before(r.due) {
 			r.due = a.due

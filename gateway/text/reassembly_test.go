@@ -51,6 +51,15 @@ func refuse(t *testing.T, r *Reassembler, m *sms.Message, want error) {
 	}
 }
 
+// forget ends a message as one whose fate is known.
+func forget(r *Reassembler, whole *sms.Message, fate sms.Fate) []sms.ID {
+	ids, _ := r.End(whole, sms.Outcome{Fate: fate, Severity: sms.Permanent})
+	return ids
+}
+
+// temporary is the outcome after which a peer sends a message again.
+var temporary = sms.Outcome{Fate: sms.NotSent, Severity: sms.Temporary}
+
 func TestReassembler(t *testing.T) {
 	r := NewReassembler(Limits{})
 	one, two, three := part(7, 3, 1, "one "), part(7, 3, 2, "two "), part(7, 3, 3, "three")
@@ -69,24 +78,31 @@ func TestReassembler(t *testing.T) {
 		whole.Data != nil || len(whole.TLVs) != 1 || whole.Receipt != sms.ReceiptFinal || whole.From != one.From || whole.Ingress != one.Ingress {
 		t.Errorf("assembled: %+v", whole)
 	}
-	// The delivery failed: the peer sends the last part again.
-	again := add(t, r, part(7, 3, 1, "one "), "one two three", true)
-	if again == whole {
-		t.Error("a message that may be on its way is given again, not another like it")
+	// The delivery failed: the peer sends the last part again, which has an ID of its own now, or another.
+	again := whole
+	for i := range 5 {
+		if parts, joined := r.End(again, temporary); parts != nil || joined != nil {
+			t.Errorf("%v, %d", parts, len(joined))
+		}
+		before := again
+		if i%2 == 0 {
+			one = part(7, 3, 1, "one ")
+			one.ID = sms.ID{8, byte(i)}
+			again = add(t, r, one, "one two three", false)
+		} else {
+			again = add(t, r, part(7, 3, 3, "three"), "one two three", true)
+		}
+		if again == before {
+			t.Error("a message that others saw is given again, not another like it")
+		}
 	}
-	for range 2 * mostGiven {
-		again = add(t, r, part(7, 3, 3, "three"), "one two three", true)
+	if r.Len() != 1 || len(r.given) != 1 {
+		t.Errorf("%d messages held, %d under way", r.Len(), len(r.given))
 	}
-	if len(r.given) != mostGiven {
-		t.Errorf("%d messages remembered", len(r.given))
-	}
-	if r.Len() != 1 {
-		t.Errorf("%d messages held", r.Len())
-	}
-	if ids := r.Forget(again, sms.Accepted); !slices.Equal(ids, []sms.ID{one.ID, two.ID, three.ID}) {
+	if ids := forget(r, again, sms.Accepted); !slices.Equal(ids, []sms.ID{one.ID, two.ID, three.ID}) {
 		t.Errorf("forgot %v", ids)
 	}
-	if ids := r.Forget(again, sms.Accepted); ids != nil || r.Len() != 0 || r.octets != 0 || len(r.given) != 0 || len(r.byKey) != 0 {
+	if ids := forget(r, again, sms.Accepted); ids != nil || r.Len() != 0 || r.octets != 0 || len(r.given) != 0 || len(r.byKey) != 0 {
 		t.Errorf("not forgotten: %v, %+v", ids, r)
 	}
 	// After that the same reference is a new message.
@@ -149,7 +165,9 @@ func TestReassemblerAnyOrder(t *testing.T) {
 			if err != nil || held != parts[i] || (w != nil) != (n >= total-1) {
 				t.Fatalf("part %d of %d: %v, %v, %v", n+1, total, w, held, err)
 			}
-			whole = w
+			if whole = w; w != nil {
+				r.End(w, temporary)
+			}
 		}
 		if whole.Text != m.Text || whole.Alphabet != m.Alphabet || whole.Segments != total {
 			t.Fatalf("got %+v\nwant %q", whole, m.Text)
@@ -169,13 +187,13 @@ func TestReassemblerReusedReference(t *testing.T) {
 		t.Fatalf("expired: %+v", expired)
 	}
 	complete := add(t, r, part(7, 2, 2, "new 2"), "new 1 new 2", false)
-	r.Forget(expired[0], sms.Accepted) // does not touch the new one
+	forget(r, expired[0], sms.Accepted) // does not touch the new one
 	// A third message begins before the second, complete, is forgotten; that does not touch the third.
 	add(t, r, part(7, 2, 2, "third 2"), "", false)
 	if got := r.Expired(start); got != nil {
 		t.Fatalf("a complete message that was just given expired: %+v", got)
 	}
-	if ids := r.Forget(complete, sms.Accepted); len(ids) != 2 {
+	if ids := forget(r, complete, sms.Accepted); len(ids) != 2 {
 		t.Fatalf("forgot %v", ids)
 	}
 	add(t, r, part(7, 2, 1, "third 1 "), "third 1 third 2", false)
@@ -195,29 +213,39 @@ func TestReassemblerExpired(t *testing.T) {
 			t.Fatalf("after %v: %+v", at, got)
 		}
 	}
-	if got := r.Expired(start.Add(70 * time.Second)); len(got) != 1 || got[0].Text != "x" || r.Forget(got[0], sms.Accepted) == nil {
+	if got := r.Expired(start.Add(70 * time.Second)); len(got) != 1 || got[0].Text != "x" || forget(r, got[0], sms.Accepted) == nil {
 		t.Fatalf("after 70 s: %+v", got)
 	}
 	got := r.Expired(start.Add(90 * time.Second))
 	if len(got) != 1 || got[0].Text != "one three" || !got[0].Incomplete || got[0].Segments != 2 || !got[0].Received.Equal(start) {
 		t.Fatalf("after 90 s: %+v", got)
 	}
-	// It is given again until it is forgotten, and a late part does not go in.
+	// It is given again until it is forgotten, not while it is under way, and a late part does not go in.
 	add(t, r, part(1, 3, 2, "two"), "", false)
-	again := r.Expired(start.Add(200 * time.Second))
+	if again := r.Expired(start.Add(200 * time.Second)); len(again) != 1 || again[0].Text != "two" {
+		t.Fatalf("while it is under way: %+v", again)
+	} else {
+		r.End(again[0], temporary)
+	}
+	r.End(got[0], temporary)
+	again := r.Expired(start.Add(270 * time.Second))
 	if len(again) != 2 || again[0].Text != "one three" || again[1].Text != "two" {
-		t.Fatalf("after 200 s: %+v", again)
+		t.Fatalf("after 270 s: %+v", again)
 	}
 	for _, m := range again {
-		r.Forget(m, sms.Accepted)
+		forget(r, m, sms.Accepted)
 	}
 	// So is a complete one.
 	add(t, r, part(5, 2, 1, "a"), "", false)
 	whole := add(t, r, part(5, 2, 2, "b"), "ab", false)
-	if got := r.Expired(start.Add(time.Minute)); len(got) != 1 || got[0].Text != "ab" || got[0].Incomplete {
+	if got := r.Expired(start.Add(time.Minute)); got != nil {
+		t.Fatalf("while it is under way: %+v", got)
+	}
+	r.End(whole, temporary)
+	if got = r.Expired(start.Add(2 * time.Minute)); len(got) != 1 || got[0].Text != "ab" || got[0].Incomplete {
 		t.Fatalf("complete: %+v", got)
 	}
-	if ids := r.Forget(whole, sms.Accepted); len(ids) != 2 { // by the first that was given, too
+	if ids := forget(r, got[0], sms.Accepted); len(ids) != 2 {
 		t.Errorf("forgot %v", ids)
 	}
 	if r.Len() != 0 || r.Expired(start.AddDate(1, 0, 0)) != nil {
@@ -242,7 +270,7 @@ func TestReassemblerLimits(t *testing.T) {
 	full(tlvs)
 	add(t, r, part(2, 2, 1, "123"), "", true)
 	whole := add(t, r, part(2, 2, 2, "12"), "12312", false)
-	r.Forget(whole, sms.Accepted)
+	forget(r, whole, sms.Accepted)
 	add(t, r, part(3, 2, 1, "1"), "", false)
 	add(t, r, part(3, 2, 2, ""), "1", false)
 	full(part(1, 2, 2, "")) // a fourth part
@@ -289,6 +317,48 @@ func TestAssemble(t *testing.T) {
 	}
 }
 
+// A repetition of a part while its message is under way does not send the message twice: it hears what the first hears.
+func TestReassemblerUnderWay(t *testing.T) {
+	r := NewReassembler(Limits{})
+	var told []sms.Outcome
+	join := func(m *sms.Message, want *sms.Message) {
+		t.Helper()
+		whole, held, err := r.Add(m)
+		if !errors.Is(err, ErrUnderWay) || whole != want || held.ID != (sms.ID{7, m.Part.Seq, 1}) {
+			t.Fatalf("%+v, %+v, %v", whole, held, err)
+		}
+		if !r.Join(whole, func(o sms.Outcome) { told = append(told, o) }) {
+			t.Fatal("it is not under way")
+		}
+	}
+	again := func(seq uint8, s string) *sms.Message {
+		m := part(7, 2, seq, s)
+		m.ID = sms.ID{99}
+		return m
+	}
+	add(t, r, part(7, 2, 1, "a"), "", false)
+	whole := add(t, r, part(7, 2, 2, "b"), "ab", false)
+	join(again(2, "b"), whole)
+	join(again(1, "a"), whole)
+	_, joined := r.End(whole, temporary)
+	for _, f := range joined {
+		f(temporary)
+	}
+	if len(told) != 2 || told[0].Severity != sms.Temporary || told[1].Severity != sms.Temporary {
+		t.Errorf("%+v", told)
+	}
+	if r.Join(whole, func(sms.Outcome) { t.Error("told") }) {
+		t.Error("what has ended is joined")
+	}
+	whole = add(t, r, part(7, 2, 2, "b"), "ab", false)
+	join(again(2, "b"), whole)
+	ids, joined := r.End(whole, sms.Outcome{Fate: sms.Accepted})
+	if len(ids) != 2 || len(joined) != 1 {
+		t.Errorf("%v, %d", ids, len(joined))
+	}
+	refuse(t, r, again(2, "b"), ErrForgotten)
+}
+
 func TestReassemblerConcurrently(t *testing.T) {
 	r := NewReassembler(Limits{})
 	const senders, total = 8, 5
@@ -303,7 +373,7 @@ func TestReassemblerConcurrently(t *testing.T) {
 					if held != m || err != nil || (whole != nil) != (seq == total) {
 						t.Errorf("sender %d, part %d: %v, %v, %v", i, seq, whole, held, err)
 					}
-					if whole != nil && len(r.Forget(whole, sms.Accepted)) != total {
+					if whole != nil && len(forget(r, whole, sms.Accepted)) != total {
 						t.Error("not forgotten")
 					}
 				}
@@ -333,7 +403,7 @@ func BenchmarkReassemblerAdd(b *testing.B) {
 			b.Fatal(err)
 		}
 		if n++; whole != nil {
-			r.Forget(whole, sms.Accepted)
+			forget(r, whole, sms.Accepted)
 		}
 	}
 }
