@@ -12,6 +12,7 @@ import (
 	"sipsmpp/clients"
 	"sipsmpp/events"
 	"sipsmpp/gateway"
+	"sipsmpp/gateway/sip"
 	"sipsmpp/gateway/smpp"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
@@ -186,6 +187,35 @@ func BenchmarkCall(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TraceSIP shows one message at once.
+func (c fakeCore) TraceSIP(f sip.TraceFilter, sink func(sip.Traced)) func() {
+	sink(sip.Traced{Peer: "tcp:" + f.Peer, Octets: []byte("SIP/2.0 200 OK\r\n\r\n")})
+	return func() {}
+}
+
+func TestTraceSIP(t *testing.T) {
+	_, urls := serveGateway(t)
+	for _, url := range urls {
+		c, err := clients.Dial(url, clients.WithToken("secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for m, err := range c.TraceSIP(t.Context(), mi.SIPTraceParams{Peer: "192.0.2.7:5060", Count: 1}) {
+			if err != nil {
+				t.Fatalf("%s: %v", url, err)
+			}
+			got = append(got, m.Peer+" "+m.Direction+" "+m.StartLine)
+		}
+		if want := []string{"tcp:192.0.2.7:5060 received SIP/2.0 200 OK"}; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

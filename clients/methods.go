@@ -179,6 +179,11 @@ func (c *Client) SIPList(ctx context.Context) (mi.SIPListResult, error) {
 	return Call(ctx, c, mi.SIPList, mi.None{})
 }
 
+// SIPTrace calls sip_trace: it shows the SIP messages of a peer or a user, readable, for some seconds.
+func (c *Client) SIPTrace(ctx context.Context, params mi.SIPTraceParams) (mi.SIPTraceResult, error) {
+	return Call(ctx, c, mi.SIPTrace, params)
+}
+
 // SIPUserAdd calls sip_user_add: it makes a user who may send by SIP with a password, from any network.
 func (c *Client) SIPUserAdd(ctx context.Context, params mi.SIPUserAddParams) error {
 	_, err := Call(ctx, c, mi.SIPUserAdd, params)

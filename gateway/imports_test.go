@@ -21,9 +21,10 @@ var arrows = map[string][]string{
 	"gateway/receipt":   {"gateway/sms"},
 	"gateway/route":     {"gateway/sms"},
 	"gateway/gather":    {},
+	"gateway/tap":       {},
 	"gateway/smpp/wire": {"gateway/sms"},
-	"gateway/smpp":      {"gateway/sms", "gateway/gather", "gateway/metric", "gateway/text", "gateway/receipt", "gateway/route", "gateway/smpp/wire"},
-	"gateway/sip":       {"gateway/sms", "gateway/gather", "gateway/metric", "gateway/text", "gateway/receipt", "gateway/route"},
+	"gateway/smpp":      {"gateway/sms", "gateway/gather", "gateway/metric", "gateway/tap", "gateway/text", "gateway/receipt", "gateway/route", "gateway/smpp/wire"},
+	"gateway/sip":       {"gateway/sms", "gateway/gather", "gateway/metric", "gateway/tap", "gateway/text", "gateway/receipt", "gateway/route"},
 	"gateway/store":     {"gateway/sms", "gateway/gather", "gateway/metric", "gateway/text", "gateway/receipt", "gateway/route"},
 	"gateway": {"events", "gateway/sms", "gateway/gather", "gateway/metric", "gateway/text", "gateway/receipt", "gateway/route", "gateway/smpp", "gateway/smpp/wire",
 		"gateway/sip", "gateway/store"},
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 }
 
 // standardAlone are the packages that need nothing beside the standard library, so that whoever links them links no more.
-var standardAlone = []string{"mi", "events", "gateway/sms", "gateway/receipt", "gateway/metric", "gateway/gather"}
+var standardAlone = []string{"mi", "events", "gateway/sms", "gateway/receipt", "gateway/metric", "gateway/gather", "gateway/tap"}
 
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "sipsmpp/...").CombinedOutput()

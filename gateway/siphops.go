@@ -15,5 +15,11 @@ func (h fromSIP) NextHopUp(uri string) { h.g.hub.Publish(events.SIPPeerUp{Peer: 
 // SIPNextHops lists the next hops of messages to SIP: those of sip.outbound_uri, then those that routes named.
 func (g *Gateway) SIPNextHops() []sip.NextHop { return g.sip.NextHops() }
 
+// TraceSIP calls sink for every message that crosses the SIP side, as far as the filter chooses it, until stop is called. The sink must
+// not block, nor call the gateway.
+func (g *Gateway) TraceSIP(f sip.TraceFilter, sink func(sip.Traced)) (stop func()) {
+	return g.sip.Trace(f, sink)
+}
+
 // SIPStats counts what crossed the SIP side since the start.
 func (g *Gateway) SIPStats() sip.Stats { return g.sip.Stats() }

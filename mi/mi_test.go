@@ -37,7 +37,7 @@ func TestMethods(t *testing.T) {
 		"route_test from to [text] [ingress] [data] [data_coding] [connection] [receipt] [validity] [coding] [class]",
 		"message_route id target", "message_reject id [code]",
 		"sip_list", "sip_user_add username password [numbers] [enabled]", "sip_user_set username [password] [numbers] [enabled]",
-		"sip_user_delete username", "sip_user_list", "sip_user_reload", "sip_contacts [username]", "sip_contact_delete username [contact]",
+		"sip_user_delete username", "sip_user_list", "sip_user_reload", "sip_contacts [username]", "sip_contact_delete username [contact]", "sip_trace [peer] [user] [seconds] [count] [text] [live]",
 	}
 	var got []string
 	for _, d := range Methods() {

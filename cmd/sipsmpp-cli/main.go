@@ -51,6 +51,7 @@ const long = `sipsmpp-cli calls the management interface (MI) of a sipsmpp gatew
   -x mi                           list the methods
   -x events [PATTERN]             print events whose names match, one a line, until interrupted
   -x trace NAME [name=value ...]  show the PDUs of a connection or account; seconds=, count=, text=true as in smpp_trace
+  -x trace sip [name=value ...]   show the messages of the SIP side; peer=ADDRESS, user=NAME or number choose among them
   -x token, or token              make a bearer token for mi.tokens, and its hash
 
 Without -x it is an interactive prompt with history and completion by Tab, or reads such commands from standard input.

@@ -289,9 +289,28 @@ func TestReadablePDU(t *testing.T) {
 	}
 }
 
+func TestReadableSIP(t *testing.T) {
+	at := mi.Time(time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local))
+	for _, test := range []struct {
+		m    mi.TracedSIP
+		want string
+	}{
+		{mi.TracedSIP{Time: at, Peer: "udp:10.0.0.1:5060", Direction: "received", StartLine: "MESSAGE sip:1 SIP/2.0", Header: mi.List{"To: \x1b[31m"}, Octets: 2},
+			"12:00:00.000 <- udp:10.0.0.1:5060, 2 octets of body not shown\n    MESSAGE sip:1 SIP/2.0\n    To: \uFFFD[31m\n"},
+		{mi.TracedSIP{Time: at, Peer: "ws:10.0.0.1:5060", Direction: "sent", StartLine: "SIP/2.0 200 OK", Octets: 4, Body: "a\r\nb"},
+			"12:00:00.000 -> ws:10.0.0.1:5060\n    SIP/2.0 200 OK\n\n    a\n    b\n"},
+		{mi.TracedSIP{Time: at, Peer: "udp:10.0.0.1:5060", Direction: "received", Octets: 2},
+			"12:00:00.000 <- udp:10.0.0.1:5060 no SIP, 2 octets of body not shown\n"},
+	} {
+		if got := string(readableSIP(test.m)); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
+
 func TestTraceUsage(t *testing.T) {
 	_, url := serve(t)
-	for args, want := range map[string]string{"trace": `"parameter":"name"`, "trace acme nonsense=1": `"parameter":"nonsense"`} {
+	for args, want := range map[string]string{"trace": `"parameter":"name"`, "trace acme nonsense=1": `"parameter":"nonsense"`, "trace sip name=acme": `"parameter":"name"`} {
 		code, _, errout := cli(t.Context(), "", append([]string{"-u", url, "-x"}, strings.Fields(args)...)...)
 		if code != exitUsage || !strings.Contains(errout, want) {
 			t.Errorf("%s: exit code %d, %s", args, code, errout)

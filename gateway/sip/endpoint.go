@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/tap"
 )
 
 // Endpoint is the SIP side of the gateway. Its methods are safe for any number of goroutines.
@@ -40,6 +41,8 @@ type Endpoint struct {
 	pending   *pending
 	wheel     *wheel
 	count     [transports]*counters
+
+	taps tap.Taps[Traced]
 
 	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	lookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)

@@ -53,6 +53,9 @@ type refusal struct {
 
 // received is the way in for whatever a socket took: b is one message. It is done with b when it returns.
 func (e *Endpoint) received(in *inbox, b []byte, from origin) {
+	if e.taps.Watched() {
+		e.trace(false, from.by.transport(), from.from, b)
+	}
 	if !in.m.scan(b) {
 		e.count[from.by.transport()].malformed.Add(1)
 		return
@@ -169,6 +172,9 @@ func (e *Endpoint) write(m *message, from origin, key requestKey, r refusal) {
 
 // refuseHead answers a message of which a stream gave the head alone.
 func (e *Endpoint) refuseHead(in *inbox, fr frame, from origin) {
+	if e.taps.Watched() {
+		e.trace(false, from.by.transport(), from.from, fr.octets)
+	}
 	if !in.m.scan(fr.octets) || in.m.status > 0 || string(in.m.method) == "ACK" {
 		return
 	}

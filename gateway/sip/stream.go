@@ -78,6 +78,9 @@ func (s *stream) queue(b []byte) bool {
 	over, shut := len(s.out)+len(b) > maxUnsent, s.closed || s.ending
 	if !over && !shut {
 		s.out = append(s.out, b...)
+		if s.e.taps.Watched() && len(b) > len("\r\n") { // which answers a ping
+			s.e.trace(true, s.by, s.remote, b)
+		}
 		if s.ws != nil {
 			s.ends = append(s.ends, len(s.out))
 		}

@@ -108,6 +108,9 @@ func (s *udpSocket) send(p *packet) {
 		return
 	}
 	s.out = append(s.out, p)
+	if s.e.taps.Watched() {
+		s.e.trace(true, byUDP, addrPort(p.addr), p.b)
+	}
 	waits := s.late
 	if !waits {
 		s.late = s.e.cfg.Gather.Later(s)

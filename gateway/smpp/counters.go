@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 
 	"sipsmpp/gateway/metric"
+	"sipsmpp/gateway/tap"
 )
 
 // counters are those of one connection or account, and who watches it; they outlive its binds and the changes of its row.
 type counters struct {
-	taps atomic.Pointer[[]*tap] // nil: nobody watches
+	taps tap.Taps[TracedPDU]
 
 	sent, refused, unanswered, received, receipts, throttled, limited, unexpected, malformed, bound atomic.Uint64
 

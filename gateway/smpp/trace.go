@@ -24,58 +24,25 @@ type TracedPDU struct {
 	Body   []byte // a copy
 }
 
-// tap is who watches the sessions of one connection or account.
-type tap struct{ sink func(TracedPDU) }
-
-// watch adds a tap. The sink is called with locks held: it must not block, nor call back. stop ends it.
-func (c *counters) watch(sink func(TracedPDU)) (stop func()) {
-	t := &tap{sink}
-	c.changeTaps(func(taps []*tap) []*tap { return append(taps, t) })
-	return func() {
-		c.changeTaps(func(taps []*tap) []*tap { return slices.DeleteFunc(taps, func(other *tap) bool { return other == t }) })
-	}
-}
-
-// changeTaps puts a changed copy in place of the taps; nil where there are none, so that a PDU costs a comparison.
-func (c *counters) changeTaps(change func([]*tap) []*tap) {
-	for {
-		old := c.taps.Load()
-		var taps []*tap
-		if old != nil {
-			taps = slices.Clone(*old)
-		}
-		changed := &taps
-		if taps = change(taps); len(taps) == 0 {
-			changed = nil
-		}
-		if c.taps.CompareAndSwap(old, changed) {
-			return
-		}
-	}
-}
-
 // traceSent shows a PDU that is about to be sent. It may still be lost with the session.
 func (s *session) traceSent(pdu []byte) {
-	if taps := s.counters.taps.Load(); taps != nil {
+	if s.counters.taps.Watched() {
 		h, body, err := wire.NewReader(bytes.NewReader(pdu), 0).Next()
 		if err == nil {
-			s.trace(*taps, true, h, body)
+			s.trace(true, h, body)
 		}
 	}
 }
 
 // traceReceived shows a PDU that came.
 func (s *session) traceReceived(h wire.Header, body []byte) {
-	if taps := s.counters.taps.Load(); taps != nil {
-		s.trace(*taps, false, h, body)
+	if s.counters.taps.Watched() {
+		s.trace(false, h, body)
 	}
 }
 
-func (s *session) trace(taps []*tap, sent bool, h wire.Header, body []byte) {
-	p := TracedPDU{Time: time.Now(), Peer: s.conn.RemoteAddr().String(), Sent: sent, Header: h, Body: bytes.Clone(body)}
-	for _, t := range taps {
-		t.sink(p)
-	}
+func (s *session) trace(sent bool, h wire.Header, body []byte) {
+	s.counters.taps.Show(TracedPDU{Time: time.Now(), Peer: s.conn.RemoteAddr().String(), Sent: sent, Header: h, Body: bytes.Clone(body)})
 }
 
 // Trace calls sink for every PDU that crosses the sessions of a connection, reloads or not, until stop is called. The sink is
@@ -85,7 +52,7 @@ func (c *Connections) Trace(name string, sink func(TracedPDU)) (stop func(), err
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrUnknownConnection, name)
 	}
-	return connection.counters.watch(sink), nil
+	return connection.counters.taps.Watch(sink), nil
 }
 
 // Trace does the same for the binds of an account; false if there is none.
@@ -94,7 +61,7 @@ func (a *Accounts) Trace(systemID string, sink func(TracedPDU)) (stop func(), ok
 	if !ok {
 		return nil, false
 	}
-	return account.counters.watch(sink), true
+	return account.counters.taps.Watch(sink), true
 }
 
 // Field is one field of a PDU, for people.

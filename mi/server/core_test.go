@@ -225,6 +225,14 @@ func (c *fakeCore) SIPUsers(context.Context) ([]sms.SIPUser, error) {
 
 func (c *fakeCore) SIPRegistrar() bool { return true }
 
+// TraceSIP shows two messages.
+func (c *fakeCore) TraceSIP(f sip.TraceFilter, sink func(sip.Traced)) func() {
+	at := time.UnixMilli(1_790_000_000_000)
+	sink(sip.Traced{Time: at, Peer: "udp:" + f.Peer, Octets: []byte("MESSAGE sip:" + f.User + " SIP/2.0\r\nVia: x\r\n\r\nhi")})
+	sink(sip.Traced{Time: at, Peer: "udp:" + f.Peer, Sent: true, Octets: []byte("SIP/2.0 202 Accepted\r\nVia: x\r\n\r\n")})
+	return func() { _ = c.named("untrace", "sip") }
+}
+
 func (c *fakeCore) SIPContacts(_ context.Context, user string) ([]sms.Contact, error) {
 	if user == "nobody" {
 		return nil, gateway.ErrUnknownSIPUser

@@ -20,6 +20,7 @@ type SIPCore interface {
 	SetSIPUser(ctx context.Context, name string, c gateway.SIPUserChange) error
 	DeleteSIPUser(ctx context.Context, name string) error
 	ReloadSIPUsers(ctx context.Context) (int, error)
+	TraceSIP(f sip.TraceFilter, sink func(sip.Traced)) (stop func())
 	SIPRegistrar() bool
 	SIPContacts(ctx context.Context, user string) ([]sms.Contact, error)
 	DeleteSIPContacts(ctx context.Context, user, contact string) (int, error)
@@ -33,6 +34,7 @@ func (s *Server) registerSIP(d *dispatcher) {
 	serveSlow(d, mi.SIPUserDelete, s.sipUserDelete)
 	serveSlow(d, mi.SIPUserList, s.sipUserList)
 	serveSlow(d, mi.SIPUserReload, s.sipUserReload)
+	serveSlow(d, mi.SIPTrace, s.sipTrace)
 	serveSlow(d, mi.SIPContacts, s.sipContacts)
 	serveSlow(d, mi.SIPContactDelete, s.sipContactDelete)
 }

@@ -23,6 +23,12 @@ func TestSIPUsers(t *testing.T) {
 		{"sip_contacts", `[]`, `{"registrar":true,"contacts":[{"id":"00000000000000000000000000","username":"al","contact":"sip:al@192.0.2.7","received":"udp:192.0.2.7:5060","q":0.5,` +
 			`"since":"2026-09-21T14:13:20.000Z","updated":"2026-09-21T14:13:20.000Z","expires":"2026-09-21T15:13:20.000Z"}]}`},
 		{"sip_contacts", `["nobody"]`, `"code":404`},
+		{"sip_trace", `{"peer":"192.0.2.7:5060","user":"al","count":2}`, `{"messages":[{"time":"2026-09-21T14:13:20.000Z","peer":"udp:192.0.2.7:5060","direction":"received",` +
+			`"start_line":"MESSAGE sip:al SIP/2.0","header":["Via: x"],"octets":2},` +
+			`{"time":"2026-09-21T14:13:20.000Z","peer":"udp:192.0.2.7:5060","direction":"sent","start_line":"SIP/2.0 202 Accepted","header":["Via: x"],"octets":0}]}`},
+		{"sip_trace", `{"count":1,"text":true}`, `"octets":2,"body":"hi"`},
+		{"sip_trace", `{"seconds":31}`, `"code":400`},
+		{"sip_trace", `{"live":true}`, `"code":400`},
 		{"sip_contact_delete", `["al"]`, `{"deleted":1}`},
 		{"sip_contact_delete", `{"username":"al","contact":"late"}`, `"code":409`},
 		{"sip_contact_delete", `["bo"]`, `"code":404`},
