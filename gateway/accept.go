@@ -25,7 +25,12 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 	if m.ID.IsZero() {
 		m.ID = g.ids.Next()
 	}
-	p := &passage{g: g, m: m, done: done, route: g.routes.Load().Decide(m)}
+	table := g.routes.Load()
+	if table == nil { // the MI is there before the tables are read
+		done(sms.Failed(sms.Temporary, sms.CauseNotReady, "the gateway is starting"))
+		return
+	}
+	p := &passage{g: g, m: m, done: done, route: table.Decide(m)}
 	g.measures.came(p)
 	refusal, refused := p.refusal()
 	if !refused {

@@ -199,7 +199,11 @@ type RouteTest struct {
 
 // TestRoute decides a message as Accept would, and sends nothing.
 func (g *Gateway) TestRoute(m *sms.Message) RouteTest {
-	t := RouteTest{Explanation: g.routes.Load().Explain(m)}
+	table := g.routes.Load()
+	if table == nil {
+		return RouteTest{Message: m, Fault: "the gateway is starting"}
+	}
+	t := RouteTest{Explanation: table.Explain(m)}
 	t.Message = t.Rewrite(m)
 	states := make(map[string]string)
 	for _, c := range g.Connections() {
