@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ type options struct {
 	ServiceType *string       `json:"service_type,omitempty"`
 	Priority    *uint8        `json:"priority,omitempty"`
 	TLVs        []tlv         `json:"tlvs,omitempty"`
+	PassTLVs    *passed       `json:"pass_tlvs,omitempty"`  // of those that came
 	Loop        bool          `json:"loop,omitempty"`       // a message may go back by the leg that it came from
 	Wait        int           `json:"wait,omitempty"`       // seconds that the applications have for app?
 	Unknown     string        `json:"on_unknown,omitempty"` // what follows an attempt without an answer: retry (the next target), fail
@@ -164,6 +166,46 @@ func (v *validity) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// passed says which of the optional parameters that came with a message go on with it; nil: all.
+type passed struct {
+	every bool
+	tags  []uint16
+}
+
+func (p *passed) UnmarshalJSON(b []byte) error {
+	var tags []json.RawMessage
+	switch string(b) {
+	case "true":
+		p.every = true
+		return nil
+	case "false":
+		return nil
+	}
+	if err := json.Unmarshal(b, &tags); err != nil {
+		return errors.New(`want true, false, or the tags that pass, as ["0x0204", 5120]`)
+	}
+	for _, raw := range tags {
+		tag, err := parseTag(raw)
+		if err != nil {
+			return err
+		}
+		p.tags = append(p.tags, tag)
+	}
+	return nil
+}
+
+func (p *passed) all() bool { return p == nil || p.every }
+
+func (p *passed) passes(tag uint16) bool { return p.all() || slices.Contains(p.tags, tag) }
+
+func parseTag(raw json.RawMessage) (uint16, error) {
+	tag, err := strconv.ParseUint(strings.Trim(string(raw), `"`), 0, 16)
+	if err != nil || tag == 0 {
+		return 0, errors.New(`the tag of a TLV is a number, as 5120 or "0x1400"`)
+	}
+	return uint16(tag), nil
+}
+
 type tlv sms.TLV
 
 func (t *tlv) UnmarshalJSON(b []byte) error {
@@ -174,15 +216,15 @@ func (t *tlv) UnmarshalJSON(b []byte) error {
 	if err := strictly(b, &raw); err != nil {
 		return err
 	}
-	tag, err := strconv.ParseUint(strings.Trim(string(raw.Tag), `"`), 0, 16)
-	if err != nil || tag == 0 {
-		return errors.New(`the tag of a TLV is a number, as 5120 or "0x1400"`)
+	tag, err := parseTag(raw.Tag)
+	if err != nil {
+		return err
 	}
 	value, err := hex.DecodeString(raw.Value)
 	if err != nil {
 		return fmt.Errorf("the value of TLV 0x%04X is hexadecimal digits, two for each octet", tag)
 	}
-	*t = tlv{Tag: uint16(tag), Value: value}
+	*t = tlv{Tag: tag, Value: value}
 	return nil
 }
 
@@ -246,7 +288,8 @@ type rewrite struct{ options }
 func (o options) rewrite() *rewrite {
 	if o.From == nil && o.To == nil && o.FromE164 == nil && o.ToE164 == nil && len(o.FromRewrite) == 0 && len(o.ToRewrite) == 0 &&
 		o.SrcTON == nil && o.SrcNPI == nil && o.DstTON == nil && o.DstNPI == nil && o.Coding == "" && o.DataCoding == nil &&
-		o.Receipt == nil && o.Validity == nil && o.ServiceType == nil && o.Priority == nil && len(o.TLVs) == 0 {
+		o.Receipt == nil && o.Validity == nil && o.ServiceType == nil && o.Priority == nil && len(o.TLVs) == 0 &&
+		o.PassTLVs.all() {
 		return nil
 	}
 	return &rewrite{o}
@@ -282,10 +325,10 @@ func (d Decision) Rewrite(m *sms.Message) *sms.Message {
 	if o.Priority != nil {
 		n.Priority = *o.Priority
 	}
-	if len(o.TLVs) > 0 {
+	if len(o.TLVs) > 0 || !o.PassTLVs.all() {
 		n.TLVs = nil
 		for _, t := range m.TLVs {
-			if !o.sets(t.Tag) {
+			if !o.sets(t.Tag) && o.PassTLVs.passes(t.Tag) {
 				n.TLVs = append(n.TLVs, t)
 			}
 		}

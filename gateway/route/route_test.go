@@ -217,6 +217,12 @@ func TestRewrite(t *testing.T) {
 			}, "auto 245 true 1m0s"},
 		{"TLVs", "1", "2", `{"tlvs":[{"tag":"0x1400","value":"3132"},{"tag":5121,"value":""}]}`,
 			func(m *sms.Message) string { return fmt.Sprint(m.TLVs) }, "[{5 [9]} {5120 [49 50]} {5121 []}]"},
+		{"no TLVs of those that came", "1", "2", `{"pass_tlvs":false,"tlvs":[{"tag":6,"value":"00"}]}`,
+			func(m *sms.Message) string { return fmt.Sprint(m.TLVs) }, "[{6 [0]}]"},
+		{"all TLVs that came", "1", "2", `{"pass_tlvs":true}`,
+			func(m *sms.Message) string { return fmt.Sprint(m.TLVs) }, "[{5 [9]} {5120 [1]}]"},
+		{"some TLVs of those that came", "1", "2", `{"pass_tlvs":["0x1400",7]}`,
+			func(m *sms.Message) string { return fmt.Sprint(m.TLVs) }, "[{5120 [1]}]"},
 	} {
 		with := table(t, Options{}, Rule{Targets: "smpp:a", Options: c.options})
 		m := message("sip", c.from, c.to)
@@ -300,6 +306,8 @@ func TestFaults(t *testing.T) {
 		{Rule{Targets: "sip", Options: `{"to_e164":"Germany"}`}, "options", "numbering"},
 		{Rule{Targets: "sip", Options: `{"to_rewrite":{"match":"("}}`}, "options", "missing closing"},
 		{Rule{Targets: "sip", Options: `{"tlvs":[{"tag":"x","value":""}]}`}, "options", "tag"},
+		{Rule{Targets: "sip", Options: `{"pass_tlvs":["vendor"]}`}, "options", "tag"},
+		{Rule{Targets: "sip", Options: `{"pass_tlvs":"none"}`}, "options", "want true, false, or the tags"},
 		{Rule{Targets: "sip", Options: `{"on_unknown":"hope"}`}, "options", "retry or fail"},
 		{Rule{Targets: "app?", Options: `{"wait":9999}`}, "options", "wait"},
 		{Rule{Targets: "sip", Name: strings.Repeat("x", 300)}, "name", "longer"},
