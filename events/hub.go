@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,11 @@ type Hub struct {
 	waking bool // the timer is set to close it
 	woke   time.Time
 	timer  *time.Timer
+	sealed bool
+	reserved
+
+	// keepers are the durable subscriptions; nil: there are none, and nothing of them costs anything.
+	keepers atomic.Pointer[keepers]
 
 	lost     uint64              // events that subscriptions missed, counted for each of them
 	observer func(time.Duration) // see Observe
@@ -72,11 +78,25 @@ func NewHub(node string, keep int) *Hub {
 	return h
 }
 
-// Publish gives an event its number and time. It does not block on anybody who reads, and encodes nothing.
-func (h *Hub) Publish(e Event) {
+// Publish gives an event its number and time. It does not block on anybody who reads, and encodes nothing. It is true where a
+// durable subscription takes the event, which is then queued to be written: Durables.Flush waits for that.
+func (h *Hub) Publish(e Event) (kept bool) { return h.publish(e, "") }
+
+func (h *Hub) publish(e Event, note string) (kept bool) {
+	set := h.keepers.Load()
+	takers := set.takers(e)
 	now := time.Now()
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sealed {
+		return false
+	}
+	if current := h.keepers.Load(); current != set { // one came or went meanwhile
+		set = current
+		takers = set.takers(e)
+	}
 	h.head++
+	h.reserved.reach(h.head)
 	if h.head-h.first == uint64(len(h.ring)) {
 		h.drop()
 	}
@@ -89,7 +109,12 @@ func (h *Hub) Publish(e Event) {
 		h.waking = true
 		h.timer.Reset(max(0, wakeGap-now.Sub(h.woke)))
 	}
-	h.mu.Unlock()
+	if len(takers) == 0 && note == "" {
+		return false
+	}
+	// Under the lock, so that events are written in the order of their numbers.
+	set.durables.keep(&Journalled{Seq: h.head, Time: now, Note: note, event: e, takers: takers, hub: h})
+	return len(takers) > 0
 }
 
 // Observe lets lag be told how old the oldest of the events is that a subscription got at one time; those are not counted that
@@ -299,11 +324,24 @@ func (s *Subscription) encode() {
 			e.JSON = h.notification(e)
 			continue
 		}
-		// Whoever encodes holds h.encoding, so what is missing now stays missing until it is put in its slot here.
-		if e.JSON = h.encoded(e.Seq, nil); e.JSON == nil {
-			e.JSON = h.encoded(e.Seq, h.notification(e))
-		}
+		e.JSON = h.share(e)
 	}
+}
+
+// encode gives the JSON of a published event.
+func (h *Hub) encode(e *Entry) []byte {
+	h.encoding.Lock()
+	defer h.encoding.Unlock()
+	return h.share(e)
+}
+
+// share gives the JSON of a published event, and lets others have it. Whoever encodes holds h.encoding, so what is missing now
+// stays missing until it is put in its slot here.
+func (h *Hub) share(e *Entry) []byte {
+	if b := h.encoded(e.Seq, nil); b != nil {
+		return b
+	}
+	return h.encoded(e.Seq, h.notification(e))
 }
 
 // encoded gives the JSON of an event's slot, after it put fresh in where there is none and the event is still kept.
@@ -322,6 +360,8 @@ func (h *Hub) encoded(seq uint64, fresh []byte) []byte {
 	return s.json
 }
 
+const notificationStart = `{"jsonrpc":"2.0","method":"`
+
 // notification encodes an entry. h.encoding is held.
 func (h *Hub) notification(e *Entry) []byte {
 	h.buffer.Reset()
@@ -333,7 +373,7 @@ func (h *Hub) notification(e *Entry) []byte {
 	params := bytes.TrimSuffix(h.buffer.Bytes(), []byte("\n"))
 	name := e.Event.Name()
 	b := make([]byte, 0, len(params)+len(name)+len(h.node)+100)
-	b = append(b, `{"jsonrpc":"2.0","method":"`...)
+	b = append(b, notificationStart...)
 	b = append(b, name...)
 	b = append(b, `","params":{"seq":`...)
 	b = strconv.AppendUint(b, e.Seq, 10)

@@ -37,10 +37,14 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 		p.out = p.route.Rewrite(m)
 	}
 	// It waits before the event tells of it, since an application may decide before Publish returns.
-	waits := !refused && p.route.Awaits() && g.decisions.wait(p)
 	e := g.received(m)
-	if waits {
+	if !refused && p.route.Awaits() {
 		e.Awaits = "decision"
+	}
+	p.kept = g.durables.Wants(e)
+	waits := e.Awaits != "" && g.decisions.wait(p)
+	if !waits {
+		e.Awaits = ""
 	}
 	g.hub.Publish(e)
 	switch {
@@ -84,6 +88,7 @@ type passage struct {
 	attempt int           // how many targets were tried; Targets[attempt-1] is the one that has it now
 	counts  *route.Counts // of the rule
 	done    func(sms.Outcome)
+	kept    bool // a durable subscription takes an event of it
 }
 
 // ended takes the fate of an attempt, which alone says what happens next. An attempt whose fate is unknown is made again
@@ -118,7 +123,7 @@ func (p *passage) accepted(o sms.Outcome) {
 	if o.Egress.Kind == sms.LegConnection {
 		sent.Connection = o.Egress.Name
 	}
-	p.g.hub.Publish(sent)
+	p.tell(sent)
 	switch {
 	case !p.reported(o.Egress):
 		p.keep(o, store.RecordDone)
@@ -136,14 +141,14 @@ func (p *passage) accepted(o sms.Outcome) {
 // then answered.
 func (p *passage) keep(o sms.Outcome, state store.RecordState) {
 	if p.g.config.Records.Messages != recordsAll && (p.m.IdempotencyKey == "" || state == store.RecordFailed) {
-		p.answer(o)
+		p.settle(o)
 		return
 	}
 	p.g.db.Insert(p.record(o, state), func(err error) {
 		if err != nil { // what became of the message stands, whatever is known of it later; the store says once that it fails
 			p.g.reports.counters.unrecorded.Add(1)
 		}
-		p.answer(o)
+		p.answer(p.told(o, err))
 	})
 }
 
@@ -174,12 +179,12 @@ func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 func (p *passage) fail(o sms.Outcome) {
 	p.g.measures.gaveUp(p, &o)
 	if looped(o) {
-		p.g.hub.Publish(events.MessageLoop{
+		p.tell(events.MessageLoop{
 			ID: p.m.ID.String(), Ref: p.m.Ref, Ingress: p.m.Ingress.String(), From: p.m.From.String(), To: p.m.To.String(),
 			Rule: p.route.Rule, Reason: o.Reason(),
 		})
 	}
-	p.g.hub.Publish(events.MessageFailed{
+	p.tell(events.MessageFailed{
 		ID:       p.m.ID.String(),
 		Ref:      p.m.Ref,
 		Reason:   o.Reason(),

@@ -21,6 +21,7 @@ type Config struct {
 	SIP     SIPConfig     `yaml:"sip"`
 	SMPP    SMPPConfig    `yaml:"smpp"`
 	Records RecordsConfig `yaml:"records"`
+	Events  EventsConfig  `yaml:"events"`
 	MI      MIConfig      `yaml:"mi"`
 	Log     LogConfig     `yaml:"log"`
 }
@@ -175,6 +176,7 @@ func (c Config) WithDefaults() Config {
 	or(&c.Records.Messages, recordsAll)
 	or(&c.Records.Keep, Duration(30*24*time.Hour))
 	or(&c.Records.ReportTimeout, min(Duration(7*24*time.Hour), c.Records.Keep))
+	c.Events.setDefaults()
 	or(&c.MI.Listen, "127.0.0.1:8888")
 	or(&c.Log.Level, "info")
 	or(&c.Log.Format, "text")
@@ -218,6 +220,7 @@ func (c Config) Check() []sms.Fault {
 	} else if !loopback(host) && len(c.MI.Tokens) == 0 {
 		fault("mi.listen", "without mi.tokens the MI serves loopback only, since whoever reaches it rules the gateway: set mi.tokens, or listen on 127.0.0.1")
 	}
+	faults = append(faults, c.Events.check()...)
 	faults = append(faults, c.MI.checkAccess()...)
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":

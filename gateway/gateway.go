@@ -37,6 +37,7 @@ type Gateway struct {
 	hub    *events.Hub
 
 	gather      *gather.Group // the batches that are worked on
+	durables    *events.Durables
 	db          *store.DB
 	connections *smpp.Connections
 	accounts    *smpp.Accounts
@@ -118,13 +119,16 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 		return nil, fmt.Errorf("db: %w", err)
 	}
 	g.db = db
+	if err := g.openEvents(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	g.reports = newReports(db, g.hub, log, g.siblings, g.smscIDFormat)
 	g.reports.legs = g.connectionLegs
 	g.reports.tell = g.tellSender
 	g.connections = smpp.NewConnections(fromSMPP{g}, log, smpp.WithGather(g.gather))
 	g.accounts = smpp.NewAccounts(fromAccounts{g}, log, g.accountsConfig())
 	g.relay = newRelay(db, g.accounts, g.ids, log)
-	g.reports.relay = g.relay
+	g.reports.relay, g.reports.durables = g.relay, g.durables
 	if err := g.accounts.Listen(); err != nil {
 		return nil, errors.Join(err, g.abandon(ctx))
 	}
@@ -149,6 +153,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.loadRoutes(ctx); err != nil {
 		return err
 	}
+	if err := g.publishNoted(ctx); err != nil {
+		return err
+	}
 	g.apply(rows, faults)
 	if err := g.restoreParts(ctx); err != nil {
 		return fmt.Errorf("db: the parts of long messages: %w", err)
@@ -164,6 +171,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.sweeper.Go(func() { g.sweep(background) })
 	g.sweeper.Go(func() { g.purge(background) })
 	g.sweeper.Go(func() { g.closeReports(background) })
+	g.sweeper.Go(func() { g.durables.Run(background) })
 	g.sweeper.Go(func() { g.relay.run(background) })
 	if err := g.startAccounts(ctx); err != nil {
 		return fmt.Errorf("db: table smpp_account: %w", err)
@@ -176,6 +184,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 // abandon closes what New had opened when the rest failed.
 func (g *Gateway) abandon(ctx context.Context) error {
 	g.accounts.Close(ctx)
+	g.closeEvents()
 	return g.db.Close()
 }
 
@@ -204,7 +213,9 @@ func (g *Gateway) Close(ctx context.Context) error {
 	g.decisions.close()
 	g.accounts.Close(ctx)    // their messages in flight need the connections
 	g.connections.Close(ctx) // first, so that the SIP side can still tell its senders what became of their messages
-	return errors.Join(g.sip.Close(ctx), g.db.Close())
+	err := g.sip.Close(ctx)
+	g.closeEvents()
+	return errors.Join(err, g.db.Close())
 }
 
 // Events is the hub that tells what happens.

@@ -66,7 +66,7 @@ func (r *reports) close(list []*store.Record) error {
 		}
 		open.Add(1)
 		r.write(record.Egress, m, store.SegmentReport{ID: m.id, State: state, DoneTime: now, Close: true},
-			func(now store.MessageReport, owed []store.AccountReceipt, err error) {
+			func(now store.MessageReport, owed owing, err error) {
 				defer open.Done()
 				switch {
 				case err != nil:

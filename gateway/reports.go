@@ -44,7 +44,8 @@ type reports struct {
 	// tell brings a report that was wanted to the sender of the message, beside the event.
 	tell func(*recorded, store.MessageReport)
 	// relay brings it to the account that submitted the message.
-	relay *relay
+	relay    *relay
+	durables *events.Durables
 
 	mu       sync.Mutex
 	awaited  map[segmentKey]awaited
@@ -329,7 +330,7 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 		State:    in.receipt.State,
 		Error:    in.receipt.Error,
 		DoneTime: in.receipt.DoneTime,
-	}, func(now store.MessageReport, owed []store.AccountReceipt, err error) {
+	}, func(now store.MessageReport, owed owing, err error) {
 		switch {
 		case errors.Is(err, store.ErrNotFound): // its record failed, or is gone since
 			r.unmatched(in)
@@ -347,31 +348,53 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 	})
 }
 
-// write stores what is known of a message that went by a leg, and with it the receipts that its account is owed for that.
-func (r *reports) write(leg sms.Leg, m *recorded, s store.SegmentReport, done func(store.MessageReport, []store.AccountReceipt, error)) {
-	var owed []store.AccountReceipt
+// owing is what others are to hear of what was stored.
+type owing struct {
+	receipts []store.AccountReceipt // of the account that submitted the message
+	note     *store.EventNote       // of the event, where a durable subscription takes it
+}
+
+// write stores what is known of a message that went by a leg, and with it what others are to hear of that.
+func (r *reports) write(leg sms.Leg, m *recorded, s store.SegmentReport, done func(store.MessageReport, owing, error)) {
+	var owed owing
 	if len(m.wanted) > 0 {
 		s.Keep = func(now store.MessageReport) []store.AccountReceipt {
-			if owed = nil; news(now) {
-				owed = r.relay.owe(m, leg, now)
+			if owed.receipts = nil; news(now) {
+				owed.receipts = r.relay.owe(m, leg, now)
 			}
-			return owed
+			return owed.receipts
+		}
+	}
+	if r.durables.Any() {
+		s.Tell = func(now store.MessageReport) *store.EventNote {
+			owed.note = r.note(m, now)
+			return owed.note
 		}
 	}
 	r.db.Report(s, func(now store.MessageReport, err error) { done(now, owed, err) })
 }
 
 // told tells on what was stored.
-func (r *reports) told(leg sms.Leg, m *recorded, now store.MessageReport, owed []store.AccountReceipt) {
+func (r *reports) told(leg sms.Leg, m *recorded, now store.MessageReport, owed owing) {
 	if now.Complete {
 		r.forget(leg, m)
 	}
-	r.relay.send(owed)
-	wanted := m.request.Wants(now.State) || now.Closed && m.request == sms.ReceiptFinal // which is all that it will hear
-	if news(now) && wanted {
+	r.relay.send(owed.receipts)
+	switch {
+	case !m.hears(now):
+		return
+	case owed.note != nil:
+		r.durables.PublishNoted(report(m, now), owed.note.ID.String())
+	default:
 		r.hub.Publish(report(m, now))
-		r.tell(m, now)
 	}
+	r.tell(m, now)
+}
+
+// hears says that the sender of a message, and the world, are told what was stored.
+func (m *recorded) hears(now store.MessageReport) bool {
+	wanted := m.request.Wants(now.State) || now.Closed && m.request == sms.ReceiptFinal // which is all that it will hear
+	return news(now) && wanted
 }
 
 // news says that a receipt told something: one that came twice changes nothing; of several segments only all of them make a report.

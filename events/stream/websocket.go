@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/gorilla/websocket"
@@ -18,16 +20,25 @@ import (
 	"sipsmpp/events"
 )
 
-// maxSubscribers bounds the WebSockets that one Handler serves at the same time.
-const maxSubscribers = 4096
+const (
+	// maxSubscribers bounds the WebSockets that one Handler serves at the same time.
+	maxSubscribers = 4096
+	// maxSaid bounds what a subscriber says at a time: an acknowledgement, a control frame.
+	maxSaid = 4096
+)
+
+// parameters are those of a request beside the events' own.
+var parameters = []string{"filter", "after", "durable", "window"}
 
 // Handler streams the events of a hub over WebSockets: `ws://host/events?filter=E_MESSAGE_*,E_SMPP_*&after=SEQ`, also by a
-// parameter: `&connection=acme`. Each event is one text message. Nothing is read from the subscriber. Whose Origin may subscribe is checked before a request comes here.
+// parameter: `&connection=acme`. Each event is one text message. With `durable=NAME` it serves a durable subscription, whose
+// subscriber acknowledges; nothing else is read from a subscriber. Whose Origin may subscribe is checked before a request comes here.
 type Handler struct {
-	hub  *events.Hub
-	log  *slog.Logger
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
+	hub      *events.Hub
+	durables *events.Durables // nil: there are none
+	log      *slog.Logger
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
 
 	mu          sync.Mutex
 	entered     int
@@ -43,8 +54,8 @@ type Subscriber struct {
 }
 
 // NewHandler makes a handler; Close ends its streams.
-func NewHandler(hub *events.Hub, log *slog.Logger) *Handler {
-	h := &Handler{hub: hub, log: log, subscribers: make(map[*Conn]Subscriber)}
+func NewHandler(hub *events.Hub, durables *events.Durables, log *slog.Logger) *Handler {
+	h := &Handler{hub: hub, durables: durables, log: log, subscribers: make(map[*Conn]Subscriber)}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }
@@ -52,13 +63,28 @@ func NewHandler(hub *events.Hub, log *slog.Logger) *Handler {
 // ServeHTTP serves one subscriber until it goes or the handler is closed. A bad filter or number is answered 400 before the
 // WebSocket's handshake.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.Serve(w, r, func(f events.Filter) events.Filter { return f })
+	h.Serve(w, r, Who{})
 }
 
-// Serve is ServeHTTP for a subscriber that may not get everything: narrow makes its filter one that takes no more than it may. It
-// ends with the request's context too.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, narrow func(events.Filter) events.Filter) {
-	subscription, filter, err := h.subscribe(r, narrow)
+// Who says who a subscriber is, and what it may get. The zero value may get everything.
+type Who struct {
+	Name    string                            // of its token; durable subscriptions belong to it
+	Narrow  func(events.Filter) events.Filter // makes a filter one that takes no more than it may get; nil: it may get everything
+	Refusal string                            // why it may have no durable subscription; empty: it may
+}
+
+// Serve is ServeHTTP for somebody. It ends with the request's context too.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, who Who) {
+	filter, err := filterOf(r, who)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if r.URL.Query().Has("durable") {
+		h.serveDurable(w, r, filter, who)
+		return
+	}
+	start, err := startOf(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -68,7 +94,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, narrow func(even
 		return
 	}
 	defer h.leave()
-	conn, err := Upgrade(w, r, 4096) // it has nothing to say but control frames
+	subscription := h.hub.Subscribe(filter, start)
+	conn, err := Upgrade(w, r, maxSaid)
 	if err != nil {
 		return
 	}
@@ -80,14 +107,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, narrow func(even
 		defer h.mu.Unlock()
 		delete(h.subscribers, conn)
 	}()
-	defer context.AfterFunc(h.ctx, conn.End)()
-
-	ctx, cancel := context.WithCancel(h.ctx)
+	ctx, cancel := h.until(r, conn)
 	defer cancel()
-	defer context.AfterFunc(r.Context(), func() {
-		cancel()
-		conn.End()
-	})()
 	h.wait.Go(func() {
 		defer cancel()
 		for {
@@ -124,38 +145,58 @@ func (h *Handler) leave() {
 	h.wait.Done()
 }
 
-func (h *Handler) subscribe(r *http.Request, narrow func(events.Filter) events.Filter) (*events.Subscription, events.Filter, error) {
+// until gives a context that ends with the handler and with the request's, and makes a connection end soon then.
+func (h *Handler) until(r *http.Request, conn *Conn) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(h.ctx)
+	closes := context.AfterFunc(h.ctx, conn.End)
+	leaves := context.AfterFunc(r.Context(), func() {
+		cancel()
+		conn.End()
+	})
+	return ctx, func() {
+		closes()
+		leaves()
+		cancel()
+	}
+}
+
+// filterOf reads which events a request asks for.
+func filterOf(r *http.Request, who Who) (events.Filter, error) {
 	query := r.URL.Query()
 	filter, err := events.ParseFilter(query.Get("filter"))
 	if err != nil {
-		return nil, filter, err
+		return filter, err
 	}
 	for name, values := range query {
-		if name == "filter" || name == "after" || name == "durable" {
+		if slices.Contains(parameters, name) {
 			continue
 		}
 		if !events.IsParameter(name) {
-			return nil, filter, fmt.Errorf("%.40q: no event has such a parameter; known are filter, after and the parameters of the events", name)
+			return filter, fmt.Errorf("%.40q: no event has such a parameter; known are %s and the parameters of the events", name, strings.Join(parameters, ", "))
 		}
 		for _, value := range values {
 			if filter, err = filter.Where(name, value); err != nil {
-				return nil, filter, err
+				return filter, err
 			}
 		}
 	}
-	filter = narrow(filter)
-	start := events.Now
-	if query.Has("after") {
-		seq, err := strconv.ParseUint(query.Get("after"), 10, 64)
-		if err != nil {
-			return nil, filter, fmt.Errorf("after=%.40q: want the seq of an event, or 0 for all that are kept", query.Get("after"))
-		}
-		start = events.After(seq)
+	if who.Narrow != nil {
+		filter = who.Narrow(filter)
 	}
-	if query.Has("durable") {
-		return nil, filter, errors.New("durable: this gateway keeps no durable subscriptions; resume with after=SEQ")
+	return filter, nil
+}
+
+// startOf reads where a request wants to begin.
+func startOf(r *http.Request) (events.Start, error) {
+	query := r.URL.Query()
+	if !query.Has("after") {
+		return events.Now, nil
 	}
-	return h.hub.Subscribe(filter, start), filter, nil
+	seq, err := strconv.ParseUint(query.Get("after"), 10, 64)
+	if err != nil {
+		return events.Now, fmt.Errorf("after=%.40q: want the seq of an event, or 0 for all that are kept", query.Get("after"))
+	}
+	return events.After(seq), nil
 }
 
 // Copy writes a subscription's events, as many at once as gathered, until a write fails or the context ends. The messages that

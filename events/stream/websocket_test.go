@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve runs a handler; the address is the host and port of its WebSocket.
 func serve(t *testing.T, hub *events.Hub) (h *Handler, address string) {
 	t.Helper()
-	h = NewHandler(hub, slog.New(slog.DiscardHandler))
+	h = NewHandler(hub, nil, slog.New(slog.DiscardHandler))
 	s := httptest.NewServer(h)
 	t.Cleanup(func() {
 		h.Close()

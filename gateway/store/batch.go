@@ -20,6 +20,7 @@ type batch struct {
 	deletes    []*op
 	receipts   []*op
 	contacts   contactWrites
+	journal    []*op
 	parts      map[sms.ID]struct{} // those that were put or deleted
 	args       []any
 }
@@ -27,7 +28,8 @@ type batch struct {
 func newBatch(ctx context.Context, db *DB) (*batch, error) {
 	s, err := newStatements(ctx, db.dialect, db.write.DB,
 		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages,
-		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact)
+		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact,
+		queueEvent, ackEvents, reserveEvents, insertNote, dropNotes)
 	return &batch{
 		db: db, statements: s, parts: map[sms.ID]struct{}{}, contacts: contactWrites{last: map[sms.ID]*sms.Contact{}},
 	}, err
@@ -66,6 +68,8 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 			for _, id := range o.ids {
 				b.contacts.set(id, nil)
 			}
+		case opJournal:
+			b.journal = append(b.journal, o)
 		}
 	}
 	return b.flush(ctx, tx)
@@ -73,7 +77,7 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 
 func (b *batch) reset() {
 	b.inserts, b.reports, b.puts, b.deletes = b.inserts[:0], b.reports[:0], b.puts[:0], b.deletes[:0]
-	b.receipts = b.receipts[:0]
+	b.receipts, b.journal = b.receipts[:0], b.journal[:0]
 	b.contacts.reset()
 	clear(b.parts)
 	clear(b.args[:cap(b.args)]) // lets go of the texts
@@ -96,6 +100,9 @@ func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := b.writeContacts(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.writeJournal(ctx, tx); err != nil {
 		return err
 	}
 	b.reset()

@@ -30,6 +30,7 @@ const (
 	opDropReceipt
 	opDelayReceipt
 	opContacts
+	opJournal
 )
 
 // op is a queued write.
@@ -43,6 +44,8 @@ type op struct {
 	contacts []sms.Contact // opContacts
 
 	owed AccountReceipt // opDropReceipt, opDelayReceipt
+
+	journal journalWrite // opJournal
 
 	done     func(error)
 	reported func(MessageReport, error)

@@ -21,6 +21,8 @@ type SegmentReport struct {
 	// Keep gives the receipts that the account which submitted the message is owed for what this told. They are written with the
 	// report, in one transaction. It may be called more than once; the last call counts. nil: nobody is owed any.
 	Keep func(MessageReport) []AccountReceipt
+	// Tell gives the note of the event that tells of it, in the same manner. nil, or a nil note: there is nothing to note.
+	Tell func(MessageReport) *EventNote
 }
 
 // MessageReport is what is known of a message once a segment's report is stored.
@@ -72,6 +74,7 @@ func (b *batch) report(ctx context.Context, tx *sql.Tx) error {
 		return nil
 	}
 	var owed []AccountReceipt
+	var notes []EventNote
 	messages := make(map[sms.ID]*reportedMessage, len(b.reports))
 	ids := make([]sms.ID, 0, len(b.reports))
 	for _, o := range b.reports {
@@ -97,11 +100,19 @@ func (b *batch) report(ctx context.Context, tx *sql.Tx) error {
 		if o.err == nil && o.report.Keep != nil {
 			owed = append(owed, o.report.Keep(o.result)...)
 		}
+		if o.err == nil && o.report.Tell != nil {
+			if note := o.report.Tell(o.result); note != nil {
+				notes = append(notes, *note)
+			}
+		}
 	}
 	if err := b.writeReported(ctx, tx, ids, messages); err != nil {
 		return err
 	}
-	return b.keepReceipts(ctx, tx, owed)
+	if err := b.keepReceipts(ctx, tx, owed); err != nil {
+		return err
+	}
+	return b.keepNotes(ctx, tx, notes)
 }
 
 func (b *batch) readReported(ctx context.Context, tx *sql.Tx, ids []sms.ID, messages map[sms.ID]*reportedMessage) error {

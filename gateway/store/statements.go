@@ -51,6 +51,11 @@ const (
 	delayReceipt
 	putContact
 	dropContact
+	queueEvent
+	ackEvents
+	reserveEvents
+	insertNote
+	dropNotes
 	selectKeys
 	selectMatches
 )
@@ -81,6 +86,16 @@ func (s statement) text(d *dialect) string {
 		return d.insert("sip_contact", contactColumns, s.n) + d.orReplace(contactColumns[:1], contactColumns[1:])
 	case dropContact:
 		return "DELETE FROM sip_contact WHERE id IN " + list(s.n)
+	case queueEvent:
+		return d.insert("event_queue", queueColumns, s.n) + d.orReplace(queueColumns[:2], queueColumns[2:])
+	case ackEvents:
+		return "DELETE FROM event_queue WHERE subscription = ? AND seq <= ?"
+	case reserveEvents:
+		return d.insert("event_sequence", []string{"node", "reserved"}, 1) + d.orReplace([]string{"node"}, []string{"reserved"})
+	case insertNote:
+		return d.insert("event_note", []string{"id", "node", "name", "params"}, s.n)
+	case dropNotes:
+		return "DELETE FROM event_note WHERE id IN " + list(s.n)
 	case selectKeys:
 		return selectKeysText(d, s.n)
 	default:
@@ -120,13 +135,25 @@ func newStatements(ctx context.Context, d *dialect, pool *sql.DB, templates ...t
 
 // exec runs a statement within a transaction.
 func (s *statements) exec(ctx context.Context, tx *sql.Tx, st statement, args []any) error {
-	var err error
-	if p := s.prepared[st]; p != nil {
-		_, err = tx.StmtContext(ctx, p).ExecContext(ctx, args...)
-	} else {
-		_, err = tx.ExecContext(ctx, s.texts[st], args...)
-	}
+	_, err := s.run(ctx, tx, st, args)
 	return err
+}
+
+func (s *statements) run(ctx context.Context, tx *sql.Tx, st statement, args []any) (sql.Result, error) {
+	if p := s.prepared[st]; p != nil {
+		return tx.StmtContext(ctx, p).ExecContext(ctx, args...)
+	}
+	return tx.ExecContext(ctx, s.texts[st], args...)
+}
+
+// count runs one within a transaction and says how many rows it touched.
+func (s *statements) count(ctx context.Context, tx *sql.Tx, st statement, args []any) (int, error) {
+	result, err := s.run(ctx, tx, st, args)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
 }
 
 // query runs one that reads, within a transaction.

@@ -299,10 +299,17 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		defer context.AfterFunc(c.valid, cancel)()
 		r = r.WithContext(ctx)
 	}
-	s.events.Serve(w, r, func(f events.Filter) events.Filter {
+	who := stream.Who{Narrow: func(f events.Filter) events.Filter {
 		f, _ = c.filter(f) // mayGet has refused who may get none
 		return f
-	})
+	}}
+	if c != nil {
+		who.Name = c.Name
+		if c.role == mi.RoleRead {
+			who.Refusal = c.Name + " has role read, which changes nothing, and a durable subscription is kept by the gateway: want role app, operator or admin"
+		}
+	}
+	s.events.Serve(w, r, who)
 }
 
 // serveLink serves a WebSocket until it ends or its token is taken away.

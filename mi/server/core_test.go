@@ -65,6 +65,8 @@ func (c *fakeCore) AcceptOnce(m *sms.Message, done func(gateway.Once)) {
 
 func (c *fakeCore) Events() *events.Hub { return c.hub }
 
+func (c *fakeCore) Durables() *events.Durables { return nil }
+
 func (c *fakeCore) Connections() []smpp.ConnectionStatus {
 	return []smpp.ConnectionStatus{{
 		Name: "acme", Peer: "10.0.0.1:2775", SessionType: sms.Transceiver, Enabled: true, State: smpp.ConnectionBound,

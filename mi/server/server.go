@@ -39,6 +39,7 @@ type Core interface {
 	Accept(m *sms.Message, done func(sms.Outcome))
 	AcceptOnce(m *sms.Message, done func(gateway.Once))
 	Events() *events.Hub
+	Durables() *events.Durables
 	Connections() []smpp.ConnectionStatus
 	Reload(ctx context.Context) (smpp.Changes, error)
 	AddConnection(ctx context.Context, values map[string]string) (smpp.Changes, error)
@@ -131,7 +132,7 @@ func New(core Core, options Options) *Server {
 	s := &Server{
 		core:        core,
 		options:     options,
-		events:      stream.NewHandler(core.Events(), options.Log),
+		events:      stream.NewHandler(core.Events(), core.Durables(), options.Log),
 		subscribers: stream.NewSubscribers(core.Events(), options.Log),
 		peers:       make(map[*peer]struct{}),
 		access:      newAccess(),

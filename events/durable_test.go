@@ -1,0 +1,598 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeJournal is a journal in memory. Its writes end when step says so, or at once where auto is set.
+type fakeJournal struct {
+	mu      sync.Mutex
+	auto    bool
+	fail    error // of every write
+	spoiled uint64
+	pending []func()
+
+	draining bool
+	rows     map[int64][]Entry
+	specs    map[int64]Stored
+	ids      int64
+	notes    []string // that were dropped
+	reads    int
+}
+
+func newFakeJournal() *fakeJournal {
+	return &fakeJournal{auto: true, rows: map[int64][]Entry{}, specs: map[int64]Stored{}}
+}
+
+func (j *fakeJournal) queue(write func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.pending = append(j.pending, write)
+	if j.auto && !j.draining { // as the committer: in order, and not within the call
+		j.draining = true
+		go j.drain()
+	}
+}
+
+func (j *fakeJournal) drain() {
+	for {
+		j.mu.Lock()
+		if len(j.pending) == 0 {
+			j.draining = false
+			j.mu.Unlock()
+			return
+		}
+		j.mu.Unlock()
+		j.step(1)
+	}
+}
+
+// step ends the oldest writes.
+func (j *fakeJournal) step(n int) {
+	for range n {
+		j.mu.Lock()
+		write := j.pending[0]
+		j.pending = j.pending[1:]
+		j.mu.Unlock()
+		write()
+	}
+}
+
+func (j *fakeJournal) failure(seq uint64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.spoiled != 0 && seq == j.spoiled {
+		j.spoiled = 0
+		return fmt.Errorf("too long: %w", ErrUnkeepable)
+	}
+	return j.fail
+}
+
+func (j *fakeJournal) Append(k *Journalled, done func(error)) {
+	j.queue(func() {
+		if err := j.failure(k.Seq); err != nil {
+			done(err)
+			return
+		}
+		notification := k.JSON()
+		j.mu.Lock()
+		for _, id := range k.Subscriptions() {
+			j.put(id, Entry{Seq: k.Seq, Time: k.Time, JSON: notification})
+		}
+		if k.Note != "" {
+			j.notes = append(j.notes, k.Note)
+		}
+		j.mu.Unlock()
+		done(nil)
+	})
+}
+
+func (j *fakeJournal) put(id int64, e Entry) {
+	i, found := slices.BinarySearchFunc(j.rows[id], e.Seq, func(e Entry, seq uint64) int { return int(e.Seq) - int(seq) })
+	if found {
+		j.rows[id][i] = e
+		return
+	}
+	j.rows[id] = slices.Insert(j.rows[id], i, e)
+}
+
+func (j *fakeJournal) Acknowledge(id int64, upTo uint64, done func(int, error)) {
+	j.queue(func() {
+		if err := j.failure(0); err != nil {
+			done(0, err)
+			return
+		}
+		j.mu.Lock()
+		n := len(j.rows[id])
+		j.rows[id] = slices.DeleteFunc(j.rows[id], func(e Entry) bool { return e.Seq <= upTo })
+		n -= len(j.rows[id])
+		j.mu.Unlock()
+		done(n, nil)
+	})
+}
+
+func (j *fakeJournal) Flush(done func(error)) { j.queue(func() { done(j.failure(0)) }) }
+
+func (j *fakeJournal) Read(_ context.Context, id int64, after uint64, limit int) ([]Entry, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reads++
+	var list []Entry
+	for _, e := range j.rows[id] {
+		if e.Seq > after && len(list) < limit {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+func (j *fakeJournal) Trim(_ context.Context, id int64, cut func([]Waiting) Cut) (Cut, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var oldest []Waiting
+	for _, e := range j.rows[id][:min(len(j.rows[id]), 100)] {
+		oldest = append(oldest, Waiting{Seq: e.Seq, Time: e.Time, JSON: e.JSON})
+	}
+	if len(oldest) == 0 {
+		return Cut{}, nil
+	}
+	c := cut(oldest)
+	if c.Count > 0 {
+		j.rows[id] = slices.DeleteFunc(j.rows[id], func(e Entry) bool { return e.Seq <= c.UpTo })
+		j.put(id, Entry{Seq: c.UpTo, Time: c.Time, JSON: c.Loss})
+	}
+	return c, nil
+}
+
+func (j *fakeJournal) Oldest(_ context.Context, id int64) (time.Time, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.rows[id]) == 0 {
+		return time.Time{}, nil
+	}
+	return j.rows[id][0].Time, nil
+}
+
+func (j *fakeJournal) Stored(context.Context) ([]Stored, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var list []Stored
+	for id, s := range j.specs {
+		s.ID, s.Count = id, len(j.rows[id])
+		if s.Count > 0 {
+			s.Last = j.rows[id][s.Count-1].Seq
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func (j *fakeJournal) Put(_ context.Context, s Stored) (int64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s.ID == 0 {
+		j.ids++
+		s.ID = j.ids
+	}
+	j.specs[s.ID] = s
+	return s.ID, nil
+}
+
+func (j *fakeJournal) Delete(_ context.Context, id int64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.specs, id)
+	delete(j.rows, id)
+	return nil
+}
+
+var testLimits = Limits{Age: time.Hour, Events: 50, Octets: 1 << 20, Subscriptions: 3, Abandoned: 24 * time.Hour}
+
+// durableRig is a hub with durable subscriptions on a journal, and what runs beside it.
+type durableRig struct {
+	t       *testing.T
+	hub     *Hub
+	journal *fakeJournal
+	set     *Durables
+}
+
+// newDurableRig is for the inside of a synctest bubble.
+func newDurableRig(t *testing.T, journal *fakeJournal, last uint64) *durableRig {
+	t.Helper()
+	r := &durableRig{t: t, hub: NewHub("gw", 10), journal: journal}
+	r.hub.Continue(last, 1000, func(uint64) {})
+	set, err := OpenDurables(t.Context(), r.hub, journal, testLimits, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.set = set
+	ctx, stop := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	wait.Go(func() { set.Run(ctx) })
+	t.Cleanup(func() {
+		set.Close()
+		stop()
+		wait.Wait()
+	})
+	return r
+}
+
+func (r *durableRig) put(name, filter string) *Durable {
+	r.t.Helper()
+	d, err := r.set.Put(r.t.Context(), Spec{Name: name, Filter: mustFilter(r.t, filter)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return d
+}
+
+func (r *durableRig) take(d *Durable, window int) *Session {
+	r.t.Helper()
+	s, err := d.Take("test", window)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *durableRig) publish(from, to int) {
+	for i := from; i <= to; i++ {
+		r.hub.Publish(deferred(i))
+	}
+}
+
+// got gives what a session has by now: the attempts of the events in one text, a loss as [from-to count].
+func (r *durableRig) got(s *Session) string {
+	r.t.Helper()
+	var got []string
+	for {
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Microsecond)
+		entries, err := s.Next(ctx)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			return strings.Join(got, " ")
+		}
+		if err != nil {
+			return strings.Join(append(got, err.Error()), " ")
+		}
+		for _, e := range entries {
+			n, err := Parse(e.JSON)
+			if err != nil || n.Seq != e.Seq {
+				r.t.Fatalf("entry %d: %+v, %v", e.Seq, n, err)
+			}
+			switch event := n.Event.(type) {
+			case MessageDeferred:
+				got = append(got, fmt.Sprint(event.Attempt))
+			case EventsLost:
+				got = append(got, fmt.Sprintf("[%d-%d %d]", event.FromSeq, event.ToSeq, event.Count))
+			}
+		}
+	}
+}
+
+func (r *durableRig) ack(s *Session, seq uint64) {
+	r.t.Helper()
+	if err := s.Ack(seq); err != nil {
+		r.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (r *durableRig) want(got, want string) {
+	r.t.Helper()
+	if got != want {
+		r.t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newDurableRig(t, newFakeJournal(), 0)
+		r.publish(1, 2) // before there is any
+		d := r.put("crm", "E_MESSAGE_*")
+		r.hub.Publish(Unthrottled{Connection: "acme"}) // 3: the filter does not take it
+		r.publish(4, 6)
+		s := r.take(d, 100)
+		r.want(r.got(s), "4 5 6")
+		r.ack(s, 5)
+		s.Close()
+		r.publish(7, 8)
+
+		s = r.take(d, 100)
+		r.want(r.got(s), "6 7 8")
+		other := r.take(d, 100)
+		r.want(r.got(s), ErrTakenOver.Error())
+		r.want(r.got(other), "6 7 8")
+		if info, err := d.Info(t.Context()); err != nil || info.Waiting != 3 || info.Peer != "test" {
+			t.Errorf("%+v, %v", info, err)
+		}
+		// Another process goes on, with another hub.
+		next := newDurableRig(t, r.journal, r.hub.Seal())
+		again, _ := next.set.Find("crm")
+		next.publish(9, 9)
+		s = next.take(again, 100)
+		next.want(next.got(s), "6 7 8 9")
+		next.ack(s, 9)
+		if info, err := again.Info(t.Context()); err != nil || info.Waiting != 0 || !info.Since.IsZero() {
+			t.Errorf("%+v, %v", info, err)
+		}
+		if err := next.set.Delete(t.Context(), "crm"); err != nil {
+			t.Error(err)
+		}
+		next.want(next.got(s), ErrEnded.Error())
+		if next.set.Any() || len(r.journal.rows) > 0 {
+			t.Error("it is still there")
+		}
+	})
+}
+
+// A window that is full is waited for, whoever is behind: in memory or in the journal.
+func TestWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newDurableRig(t, newFakeJournal(), 0)
+		d := r.put("crm", "")
+		s := r.take(d, 3)
+		r.publish(1, 10)
+		r.want(r.got(s), "1 2 3")
+		r.ack(s, 1)
+		r.want(r.got(s), "4")
+		r.ack(s, 4)
+		r.want(r.got(s), "5 6 7")
+		s.Close()
+		s = r.take(d, 3)
+		r.want(r.got(s), "5 6 7")
+		// Who knows from elsewhere what it has may say so before it was given it.
+		r.ack(s, 9)
+		r.want(r.got(s), "10")
+		if err := s.Ack(11); !errors.Is(err, ErrAck) {
+			t.Errorf("acknowledged what is not published: %v", err)
+		}
+		r.ack(s, 3) // late, and nothing new
+		r.ack(s, 10)
+		if n := len(r.journal.rows[d.id]); n > 0 {
+			t.Errorf("%d rows are left", n)
+		}
+	})
+}
+
+// What does not fit the memory is read from the journal, in order, with nothing twice.
+func TestTailBeyondMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newFakeJournal()
+		r := newDurableRig(t, j, 0)
+		r.set.limits.Events = 10_000
+		d := r.put("crm", "")
+		const n = maxTail + 500
+		r.publish(1, n)
+		synctest.Wait()
+		if len(d.tail) != maxTail {
+			t.Errorf("%d in memory", len(d.tail))
+		}
+		s := r.take(d, MaxWindow)
+		want := make([]string, n)
+		for i := range want {
+			want[i] = fmt.Sprint(i + 1)
+		}
+		r.want(r.got(s), strings.Join(want, " "))
+		before := j.reads
+		r.publish(n+1, n+5)
+		r.want(r.got(s), fmt.Sprintf("%d %d %d %d %d", n+1, n+2, n+3, n+4, n+5))
+		if j.reads != before {
+			t.Error("who keeps up is served from the journal")
+		}
+	})
+}
+
+// At a limit the oldest go, and the subscriber is told how many.
+func TestLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newDurableRig(t, newFakeJournal(), 0)
+		d := r.put("crm", "")
+		r.publish(1, 45)
+		other := r.put("other", "")
+		r.publish(46, 60) // ten more than may wait
+		synctest.Wait()
+		s := r.take(d, 1000)
+		all := r.got(s)
+		if !strings.HasPrefix(all, "[1-11 11] 12 13") || !strings.HasSuffix(all, " 60") {
+			t.Error(all)
+		}
+		r.ack(s, 20)
+		time.Sleep(2 * time.Hour) // all are too old
+		s.Close()
+		s = r.take(d, 1000)
+		r.want(r.got(s), "[21-60 40]")
+		// The loss stays until it is heard, and grows.
+		s.Close()
+		r.publish(61, 61)
+		time.Sleep(2 * time.Hour)
+		s = r.take(d, 1000)
+		r.want(r.got(s), "[21-61 41]")
+		so := r.take(other, 1000)
+		r.want(r.got(so), "[46-61 16]")
+
+		if _, err := r.set.Put(t.Context(), Spec{Name: "third"}); err != nil {
+			t.Error(err)
+		}
+		if _, err := r.set.Put(t.Context(), Spec{Name: "fourth"}); !errors.Is(err, ErrTooManyDurable) {
+			t.Errorf("a fourth of three: %v", err)
+		}
+		s.Close()
+		time.Sleep(25 * time.Hour) // nobody connects to crm and third
+		if _, ok := r.set.Find("crm"); ok {
+			t.Error("it is not ended though nobody wants it")
+		}
+		if _, ok := r.set.Find("other"); !ok {
+			t.Error("it is ended though its subscriber is connected")
+		}
+	})
+}
+
+func TestPutRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newDurableRig(t, newFakeJournal(), 0)
+		r.put("crm", "")
+		for name, tt := range map[string]struct {
+			spec Spec
+			want error
+		}{
+			"no name":      {Spec{}, ErrDurableName},
+			"a bad name":   {Spec{Name: "a b"}, ErrDurableName},
+			"a long name":  {Spec{Name: strings.Repeat("x", 129)}, ErrDurableName},
+			"another's":    {Spec{Name: "crm", Owner: "shop"}, ErrDurableOwner},
+			"another kind": {Spec{Name: "crm", URL: "https://example.org/"}, ErrDurableKind},
+		} {
+			if _, err := r.set.Put(t.Context(), tt.spec); !errors.Is(err, tt.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		// Another filter holds from here on.
+		d := r.put("crm", "E_SMPP_*")
+		r.publish(1, 1)
+		r.hub.Publish(Unthrottled{})
+		if list := r.set.All(); len(list) != 1 || list[0] != d || d.Spec().Filter.String() != "E_SMPP_*" {
+			t.Errorf("%v", list)
+		}
+		synctest.Wait()
+		if n := len(r.journal.rows[d.id]); n != 1 {
+			t.Errorf("%d events wait", n)
+		}
+	})
+}
+
+// While the journal cannot be written nothing is given, nothing is lost, and the order stays.
+func TestUnwritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newFakeJournal()
+		r := newDurableRig(t, j, 0)
+		d := r.put("crm", "")
+		s := r.take(d, 1000)
+		r.publish(1, 1)
+		r.want(r.got(s), "1")
+		j.auto = false
+		r.publish(2, 4)
+		j.fail = errors.New("the disk is full")
+		j.step(1) // 2 fails
+		j.fail = nil
+		j.step(2) // 3 and 4, which were queued before that was known, succeed
+		r.want(r.got(s), "")
+		r.publish(5, 5)
+		flushed := make(chan error, 1)
+		r.set.Flush(func(err error) { flushed <- err })
+		if err := <-flushed; !errors.Is(err, ErrUnwritten) {
+			t.Errorf("flushed: %v", err)
+		}
+		j.auto = true
+		time.Sleep(2 * rewritePause)
+		r.want(r.got(s), "2 3 4 5")
+		r.publish(6, 6)
+		r.want(r.got(s), "6")
+		r.ack(s, 6)
+		r.set.Flush(func(err error) { flushed <- err })
+		if err := <-flushed; err != nil || len(j.rows[d.id]) > 0 {
+			t.Errorf("%v, %d left", err, len(j.rows[d.id]))
+		}
+	})
+}
+
+// What cannot be written by its own fault is lost, and told; what is beyond the bound too.
+func TestUnkeepable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newFakeJournal()
+		r := newDurableRig(t, j, 0)
+		r.set.limits.Events, r.set.limits.Octets = 100_000, 1<<30
+		s := r.take(r.put("crm", ""), MaxWindow)
+		j.auto, j.spoiled = false, 2
+		r.publish(1, 3)
+		j.step(3)
+		j.auto = true
+		time.Sleep(2 * rewritePause)
+		r.want(r.got(s), "1 [2-2 1] 3")
+
+		j.fail = errors.New("away")
+		r.publish(4, 4)
+		synctest.Wait()
+		r.publish(5, maxUnwritten+8)
+		synctest.Wait()
+		j.fail = nil
+		time.Sleep(2 * rewritePause)
+		got := r.got(s)
+		if !strings.HasPrefix(got, "[4-9 6]") {
+			t.Errorf("%.80s", got)
+		}
+	})
+}
+
+// An event that was noted drops its note with its own write, whether anybody takes it or not.
+func TestPublishNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newDurableRig(t, newFakeJournal(), 0)
+		s := r.take(r.put("crm", "E_MESSAGE_*"), 10)
+		if !r.set.Wants(deferred(1)) || r.set.Wants(Unthrottled{}) {
+			t.Error("what it wants")
+		}
+		r.set.PublishNoted(deferred(1), "first")
+		r.set.PublishNoted(Unthrottled{}, "second")
+		r.want(r.got(s), "1")
+		if fmt.Sprint(r.journal.notes) != "[first second]" {
+			t.Errorf("dropped %v", r.journal.notes)
+		}
+	})
+}
+
+// The numbers go on, are reserved before they are used, and end.
+func TestSequence(t *testing.T) {
+	h := NewHub("gw", 10)
+	var upTo []uint64
+	h.Continue(100, 10, func(n uint64) { upTo = append(upTo, n) })
+	for range 12 {
+		h.Publish(deferred(1))
+	}
+	if fmt.Sprint(upTo) != "[115 120]" {
+		t.Errorf("reserved %v", upTo)
+	}
+	if last := h.Seal(); last != 112 {
+		t.Errorf("sealed at %d", last)
+	}
+	h.Publish(deferred(1))
+	if h.Seq() != 112 {
+		t.Error("an event behind the end")
+	}
+	s := h.Subscribe(Filter{}, After(90))
+	if got := take(t, s); got[0] != -91 || got[1] != -102 || got[2] != 103 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestFilterText(t *testing.T) {
+	f := mustFilter(t, "E_MESSAGE_*,E_SMPP_*,connection=acme,to=+49*")
+	f, err := f.Where("from", "a,b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []Filter{{}, f, f.Within([]string{"E_*"}, nil, []string{"100"})} {
+		text, err := f.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read Filter
+		if err := read.UnmarshalText(text); err != nil || fmt.Sprint(read) != fmt.Sprint(f) || (read.within == nil) != (f.within == nil) {
+			t.Errorf("%s: %+v, %v", text, read, err)
+		}
+		for _, e := range []Event{MessageReceived{From: "a,b", To: "+491"}, MessageReceived{From: "100", To: "+491"}, Unthrottled{"acme"}} {
+			if read.Takes(e) != f.Takes(e) {
+				t.Errorf("%s: %+v", text, e)
+			}
+		}
+	}
+}
