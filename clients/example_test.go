@@ -23,7 +23,7 @@ func exampleGateway() (url string, publish func(events.Event), stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	return urls[0], hub.Publish, func() {
+	return urls[0], func(e events.Event) { hub.Publish(e) }, func() {
 		if err := errors.Join(end(), os.RemoveAll(directory)); err != nil {
 			log.Fatal(err)
 		}

@@ -28,6 +28,8 @@ type fakeCore struct {
 
 func (c fakeCore) Events() *events.Hub { return c.hub }
 
+func (c fakeCore) Durables() *events.Durables { return nil }
+
 func (c fakeCore) Accept(m *sms.Message, done func(sms.Outcome)) {
 	m.ID = sms.ID{1}
 	if m.Text == "refuse" {
