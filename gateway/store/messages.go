@@ -46,7 +46,11 @@ func (db *DB) Messages(ctx context.Context, f Filter) (records []*Record, next s
 	add := func(condition string, values ...any) {
 		where, args = append(where, condition), append(args, values...)
 	}
-	if f.State != "" {
+	switch f.State {
+	case "":
+	case RecordDeferred, RecordSent, RecordFailed:
+		add(inState(f.State))
+	default:
 		add("state = ?", string(f.State))
 	}
 	if f.Connection != "" {
@@ -83,9 +87,12 @@ func (db *DB) Messages(ctx context.Context, f Filter) (records []*Record, next s
 
 // Overdue are at most limit records whose report is awaited and was to be there by a time, the longest overdue first.
 func (db *DB) Overdue(ctx context.Context, now time.Time, limit int) ([]*Record, error) {
-	return db.records(ctx, fmt.Sprintf("WHERE state = ? AND next_attempt <= ? ORDER BY next_attempt LIMIT %d", limit),
-		string(RecordSent), now.UnixMilli())
+	return db.records(ctx, fmt.Sprintf("WHERE %s AND next_attempt <= ? ORDER BY next_attempt LIMIT %d", inState(RecordSent), limit),
+		now.UnixMilli())
 }
+
+// inState looks for one of the states that the index message_state has, which is used only where the query's text says so.
+func inState(s RecordState) string { return "state = '" + string(s) + "'" }
 
 // firstID is the least that an ID made at t can be.
 func firstID(t time.Time) (id sms.ID) {

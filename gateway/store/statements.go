@@ -110,16 +110,20 @@ func list(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
 type statements struct {
 	texts    map[statement]string
 	prepared map[statement]*sql.Stmt
+	alikes   map[template]*alike
 }
 
 // newStatements prepares at once all that will be used: within a transaction it would wait for a second connection, which
 // SQLite's writer does not have.
 func newStatements(ctx context.Context, d *dialect, pool *sql.DB, templates ...template) (*statements, error) {
-	s := &statements{texts: map[statement]string{}, prepared: map[statement]*sql.Stmt{}}
+	s := &statements{texts: map[statement]string{}, prepared: map[statement]*sql.Stmt{}, alikes: d.alikes()}
 	for _, t := range templates {
 		for _, n := range chunks {
 			st := statement{t, n}
 			s.texts[st] = d.rebind(st.text(d))
+			if a := s.alikes[t]; a != nil {
+				s.texts[st] = a.text(n)
+			}
 			if !d.prepare {
 				continue
 			}
@@ -135,6 +139,9 @@ func newStatements(ctx context.Context, d *dialect, pool *sql.DB, templates ...t
 
 // exec runs a statement within a transaction.
 func (s *statements) exec(ctx context.Context, tx *sql.Tx, st statement, args []any) error {
+	if a := s.alikes[st.template]; a != nil {
+		return a.exec(ctx, tx, s, st, args)
+	}
 	_, err := s.run(ctx, tx, st, args)
 	return err
 }
