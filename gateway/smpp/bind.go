@@ -31,7 +31,6 @@ const dialTimeout = 10 * time.Second
 type bind struct {
 	connection *connection
 	id         string
-	command    wire.CommandID
 	log        *slog.Logger
 	ctx        context.Context // ends it at once
 	cancel     context.CancelFunc

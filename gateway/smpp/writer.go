@@ -26,7 +26,7 @@ func (s *session) write() {
 // writeQueued writes what is queued, and waits until it has left. It is false if there is nothing to do.
 func (s *session) writeQueued() bool {
 	s.writing.Lock()
-	buf, last, patience := s.takeOut()
+	buf, patience, last := s.takeOut()
 	if len(buf) == 0 {
 		s.writing.Unlock()
 		if last != nil {
@@ -63,7 +63,7 @@ func (s *session) Flush() {
 		s.wakeWriter()
 		return
 	}
-	buf, last, _ := s.takeOut()
+	buf, _, last := s.takeOut()
 	n, err := direct.write(buf)
 	s.wroteOut(buf, n)
 	s.writing.Unlock()
@@ -74,18 +74,18 @@ func (s *session) Flush() {
 	}
 }
 
-// takeOut takes what is queued, unless it leaves with a batch that is being worked on, and gives the cause to close with after it and
-// how long the peer has to take it. s.writing is held.
-func (s *session) takeOut() (buf []byte, last error, patience time.Duration) {
+// takeOut takes what is queued, unless it leaves with a batch that is being worked on, and gives how long the peer has to take it, and
+// the cause to close with after it. s.writing is held.
+func (s *session) takeOut() (buf []byte, patience time.Duration, last error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.late {
-		return nil, nil, 0
+		return nil, 0, nil
 	}
 	if len(s.out) > 0 {
 		buf, s.out, s.spare = s.out, s.spare[:0], nil
 	}
-	return buf, s.lastWords, s.responseTimeout // which changes once it is known whose the session is
+	return buf, s.responseTimeout, s.lastWords // which changes once it is known whose the session is
 }
 
 // wroteOut counts what the socket took of buf; the rest goes back before what was queued meanwhile. s.writing is held.
