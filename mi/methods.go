@@ -216,6 +216,7 @@ type UptimeResult struct {
 	Now     string `json:"Now"`
 	UpSince string `json:"Up since"`
 	UpTime  string `json:"Up time"`
+	Time    Time   `json:"Time"` // Now for programs
 }
 
 // PSResult lists processes.

@@ -5,6 +5,8 @@
 //	sipsmpp-cli -x mi message_send from=100 to=+4915112345678 text="hi"
 //	sipsmpp-cli -x events 'E_MESSAGE_*'
 //	sipsmpp-cli -x trace acme text=true
+//	sipsmpp-cli -x top
+//	sipsmpp-cli -x diagnose
 //	sipsmpp-cli
 package main
 
@@ -15,9 +17,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"sipsmpp/clients"
 )
@@ -52,9 +56,13 @@ const long = `sipsmpp-cli calls the management interface (MI) of a sipsmpp gatew
   -x events [PATTERN]             print events whose names match, one a line, until interrupted
   -x trace NAME [name=value ...]  show the PDUs of a connection or account; seconds=, count=, text=true as in smpp_trace
   -x trace sip [name=value ...]   show the messages of the SIP side; peer=ADDRESS, user=NAME or number choose among them
+  -x top [NAME] [seconds=N]       watch connections and accounts at work: what goes through them, how full their windows are
+  -x diagnose                     look at everything, and say what is wrong and what to do; exit code 1 if messages suffer
   -x token, or token              make a bearer token for mi.tokens, and its hash
 
 Without -x it is an interactive prompt with history and completion by Tab, or reads such commands from standard input.
+
+-x mi prints JSON, the prompt tables: --json and --table choose. Events are coloured lines on a terminal, and JSON to a file or pipe.
 
 A name that is given twice is a list: statistics=smpp: statistics=sip:. What begins with '-' and is no flag comes after --.
 An error of the MI goes to standard error. Exit codes: 0, 1 (it failed), 2 (wrong usage).`
@@ -66,10 +74,10 @@ const example = `  sipsmpp-cli -x mi smpp_list
 
 // run is the command; it gives the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer) int {
-	var execute bool
+	var execute, asksJSON, asksTable bool
 	var url, token string
 	command := &cobra.Command{
-		Use:               "sipsmpp-cli [-u URL] [--token TOKEN] [-x mi METHOD [PARAMETER ...] | -x events [PATTERN] | -x trace NAME]",
+		Use:               "sipsmpp-cli [-u URL] [--token TOKEN] [-x mi METHOD [PARAMETER ...] | -x events [PATTERN] | -x trace NAME | -x top | -x diagnose]",
 		Short:             "call a sipsmpp gateway's management interface and follow its events",
 		Long:              long,
 		Example:           example,
@@ -87,10 +95,21 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 				return usageError{err}
 			}
 			defer func() { _ = c.Close() }()
-			s := &session{client: c, out: out}
+			s := &session{client: c, out: newScreen(out)}
+			switch {
+			case asksJSON && asksTable:
+				return usage("--json and --table exclude one another")
+			case asksJSON:
+				s.format = asJSON
+			case asksTable:
+				s.format = asTable
+			}
+			if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+				s.keys = f
+			}
 			switch {
 			case execute && len(args) == 0:
-				return usage("-x wants a command: mi, events or trace")
+				return usage("-x wants a command: %s", strings.Join(commands, ", "))
 			case execute:
 				return s.run(command.Context(), args)
 			case len(args) == 1 && args[0] == "token":
@@ -103,6 +122,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 	}
 	flags := command.Flags()
 	flags.BoolVarP(&execute, "execute", "x", false, "run one command and exit")
+	flags.BoolVar(&asksJSON, "json", false, "print JSON, for programs")
+	flags.BoolVar(&asksTable, "table", false, "print tables, for people")
 	flags.StringVarP(&url, "url", "u", defaultURL, "where the MI is: http://, https://, ws://, wss:// or unix:PATH")
 	flags.StringVar(&token, "token", os.Getenv("SIPSMPP_TOKEN"), "bearer token (mi.tokens); default $SIPSMPP_TOKEN")
 	flags.Lookup("token").DefValue = "" // it must not be shown

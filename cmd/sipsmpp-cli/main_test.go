@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ type fakeCore struct {
 	server.Core
 	hub  *events.Hub
 	sent []*sms.Message
+
+	mu           sync.Mutex
+	sentSegments uint64
 }
 
 func (c *fakeCore) Events() *events.Hub { return c.hub }
@@ -91,7 +95,7 @@ func TestExecute(t *testing.T) {
 		{"--help", 0, "...-x mi METHOD [name=value ...]...", ""},
 		{"-x mi smpp_enable name=acme other", 2, "", "...\"other\" has no name, others have...--help tells..."},
 		{"-x", 2, "", "...-x wants a command..."},
-		{"-x smpp_list", 2, "", "...no command: want mi, events, trace or token..."},
+		{"-x smpp_list", 2, "", "...no command: want mi, events, trace, top, diagnose, token..."},
 		{"smpp_list", 2, "", "...commands want -x..."},
 		{"-x events a b", 2, "", "...one pattern..."},
 		{"-x events [", 1, "", "...no shell pattern..."},
@@ -193,9 +197,24 @@ func TestComplete(t *testing.T) {
 		{"smpp_re", "smpp_re", "[smpp_reload smpp_rebind]"},
 		{"message_s", "message_s", "[message_send message_show]"},
 		{"ev", "event", "[events events_list event_subscribe]"},
-		{"smpp_list ", "smpp_list name=", "[name=]"},
+		{"smpp_list ", "smpp_list ", "[acme shop]"},
+		{"smpp_list a", "smpp_list acme ", "[acme]"},
+		{"smpp_enable name=", "smpp_enable name=acme ", "[name=acme]"},
+		{"smpp_set name=ac", "smpp_set name=acme ", "[name=acme]"},
+		{"smpp_set name=acme tl", "smpp_set name=acme tls=", "[tls=]"},
+		{"smpp_set name=acme tls=t", "smpp_set name=acme tls=true ", "[tls=true]"},
+		{"message_send 1 2 t", "message_send 1 2 t", "[]"},
+		{"message_send from=1 connection=", "message_send from=1 connection=acme ", "[connection=acme]"},
+		{"message_show ", "message_show " + sms.ID{1}.String() + " ", "[" + sms.ID{1}.String() + "]"},
+		{"account_delete ", "account_delete shop ", "[shop]"},
+		{"get_statistics db", "get_statistics db:", "[db: db:up]"},
+		{"event_subscribe E_SMPP_RE", "event_subscribe E_SMPP_RELOADED ", "[E_SMPP_RELOADED]"},
+		{"trace a", "trace acme ", "[acme]"},
+		{"trace acme s", "trace acme seconds=", "[seconds=]"},
+		{"set ", "set output=", "[output=json output=table]"},
+		{"dia", "diagnose ", "[diagnose]"},
 		{"message_send from=1 to=2 te", "message_send from=1 to=2 text=", "[text=]"},
-		{"message_show id=7 ", "message_show id=7 ", "[]"},
+		{"message_show id=7 x", "message_show id=7 x", "[]"},
 		{"which smpp_l", "which smpp_list ", "[smpp_list]"},
 		{"nonsense x", "nonsense x", "[]"},
 		{"zz", "zz", "[]"},
@@ -277,7 +296,7 @@ func newSession(t *testing.T, url string) *session {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return &session{client: c, out: t.Output()}
+	return &session{client: c, out: newScreen(t.Output())}
 }
 
 func TestReadablePDU(t *testing.T) {

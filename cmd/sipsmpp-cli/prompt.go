@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"sipsmpp/clients"
 	"sipsmpp/mi"
 )
 
@@ -45,14 +47,19 @@ func (s *session) interactive(ctx context.Context, f *os.File, errout io.Writer)
 	terminal := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{f, s.out}, promptText)
+	}{f, s.out.Writer}, promptText)
+	ctx = context.WithoutCancel(ctx) // an interruption ends a command, not the prompt
+	s.keys, s.prompting = f, true
+	typed := openHistory()
+	terminal.History = typed
+	defer typed.write()
 	terminal.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
 		if key != '\t' {
 			return "", 0, false
 		}
 		completed, candidates := s.complete(ctx, line[:pos])
 		if len(candidates) > 1 && completed == line[:pos] {
-			_, _ = fmt.Fprintln(terminal, strings.Join(candidates, "  "))
+			showCandidates(terminal, s.out, candidates)
 		}
 		return completed + line[pos:], len(completed), true
 	}
@@ -64,9 +71,19 @@ func (s *session) interactive(ctx context.Context, f *os.File, errout io.Writer)
 	// The terminal must not stay raw where the prompt is ended from outside.
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
+	left := make(chan struct{})
+	defer func() {
+		signal.Stop(terminated)
+		close(left)
+	}()
 	go func() {
-		<-terminated
+		select {
+		case <-terminated:
+		case <-left:
+			return
+		}
 		_ = term.Restore(fd, cooked)
+		typed.write()
 		signal.Reset(syscall.SIGTERM)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 	}()
@@ -89,16 +106,41 @@ func (s *session) interactive(ctx context.Context, f *os.File, errout io.Writer)
 		if err != nil && !errors.Is(err, term.ErrPasteIndicator) {
 			return err
 		}
-		interruptible, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt)
+		interruptible, stop := signal.NotifyContext(ctx, os.Interrupt)
 		done, err := s.line(interruptible, line)
 		stop()
 		if done {
 			return nil
 		}
 		if err != nil {
-			report(errout, err)
+			_, _ = fmt.Fprintln(errout, s.out.paint(red, explain(err)))
 		}
 	}
+}
+
+// explain is an error as somebody reads it who has just typed the command: what is wrong with which parameter, or each fault.
+func explain(err error) string {
+	refusal := new(mi.Error)
+	if !errors.As(err, &refusal) {
+		return printable(err.Error())
+	}
+	var fault mi.ParamFault
+	if json.Unmarshal(refusal.Data, &fault) == nil && fault.Parameter != "" {
+		return printable(fault.Parameter + ": " + fault.Reason)
+	}
+	text := printable(refusal.Message)
+	faults, _ := clients.Details[[]mi.Fault](err)
+	if len(faults) == 0 {
+		result, _ := clients.Details[mi.ReloadResult](err)
+		faults = result.Faults
+	}
+	for _, f := range faults {
+		text += "\n  " + printable(f.Path+": "+f.Reason)
+	}
+	if failure, ok := clients.Details[mi.SendFailure](err); ok && failure.Fate != "" {
+		text += "\n  " + printable(failure.Fate+": "+failure.Reason)
+	}
+	return text
 }
 
 // line runs one line of the prompt. A method may be called without `mi` before it.
@@ -107,63 +149,38 @@ func (s *session) line(ctx context.Context, line string) (done bool, err error) 
 	if err != nil || len(words) == 0 || strings.HasPrefix(words[0], "#") {
 		return false, err
 	}
-	switch words[0] {
-	case "exit", "quit":
+	switch {
+	case words[0] == "exit", words[0] == "quit":
 		return true, nil
-	case "mi", "events", "token":
+	case words[0] == "clear":
+		s.out.printf("%s%s", drawFrom, clearRest)
+		return false, nil
+	case words[0] == "set":
+		return false, s.set(words[1:])
+	case slices.Contains(commands, words[0]):
 		return false, s.run(ctx, words)
 	}
 	return false, s.call(ctx, words[0], words[1:])
 }
 
-// complete completes what stands before the cursor as far as it is sure, and gives the candidates for the word that is typed.
-func (s *session) complete(ctx context.Context, typed string) (completed string, candidates []string) {
-	begin := strings.LastIndexByte(typed, ' ') + 1
-	words, word := strings.Fields(typed[:begin]), typed[begin:]
-	names, err := s.which(ctx)
-	if err != nil {
-		return typed, nil
+// set chooses how results are shown from now on.
+func (s *session) set(words []string) error {
+	switch strings.Join(words, " ") {
+	case "output=json":
+		s.format = asJSON
+	case "output=table":
+		s.format = asTable
+	default:
+		return usage("want set output=json or set output=table")
 	}
-	if len(words) > 0 && words[0] == "mi" {
-		words = words[1:]
-	} else if len(words) == 0 {
-		names = append([]string{"mi", "events", "exit"}, names...)
+	return nil
+}
+
+// showCandidates shows what Tab found, in as many columns as there is room for.
+func showCandidates(terminal io.Writer, s *screen, candidates []string) {
+	v := value{kind: list}
+	for _, c := range candidates {
+		v.members = append(v.members, value{text: c})
 	}
-	end := " "
-	if len(words) > 0 {
-		d, ok := mi.Lookup(words[0])
-		if !ok {
-			return typed, nil
-		}
-		names, end = nil, ""
-		if d.Name == mi.Which.Name || d.Name == mi.Help.Name {
-			names, end = slices.Clone(s.methods), " "
-		}
-		for _, p := range d.Params {
-			if !slices.ContainsFunc(words[1:], func(w string) bool { return strings.HasPrefix(w, p.Name+"=") }) {
-				names = append(names, p.Name+"=")
-			}
-		}
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, word) {
-			candidates = append(candidates, name)
-		}
-	}
-	switch len(candidates) {
-	case 0:
-		return typed, nil
-	case 1:
-		if strings.HasSuffix(candidates[0], "=") {
-			end = ""
-		}
-		return typed[:begin] + candidates[0] + end, candidates
-	}
-	common := candidates[0]
-	for _, c := range candidates[1:] {
-		for !strings.HasPrefix(c, common) {
-			common = common[:len(common)-1]
-		}
-	}
-	return typed[:begin] + common, candidates
+	v.showNames(&screen{Writer: terminal, file: s.file})
 }

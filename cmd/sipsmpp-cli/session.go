@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"os"
 	"strings"
 
 	"sipsmpp/clients"
@@ -15,12 +15,32 @@ import (
 // session runs commands against one gateway.
 type session struct {
 	client *clients.Client
-	out    io.Writer
+	out    *screen
+	keys   *os.File // the terminal that somebody types on; nil: none
+	format format
 
-	methods []string // of the gateway, once asked
+	prompting bool     // somebody sits at the prompt
+	methods   []string // of the gateway, once asked
 }
 
-// run runs one command: `mi METHOD ...`, `events [PATTERN]` or `trace NAME ...`.
+// format is how results are written: for whom looks, unless it was said.
+type format int
+
+const (
+	asItIs  format = iota // tables at the prompt, JSON for -x mi; events by where they go
+	asJSON                // --json
+	asTable               // --table
+)
+
+// forPeople says that what is followed (events, PDUs) is written for people.
+func (s *session) forPeople() bool {
+	return s.format == asTable || s.format == asItIs && s.out.isTerminal()
+}
+
+// commands are what can be run, beside the methods.
+var commands = []string{"mi", "events", "trace", "top", "diagnose", "token"}
+
+// run runs one command: `mi METHOD ...`, `events [PATTERN]`, `trace NAME ...`, `top ...`, `diagnose`.
 func (s *session) run(ctx context.Context, words []string) error {
 	switch command, rest := words[0], words[1:]; command {
 	case "mi":
@@ -34,11 +54,15 @@ func (s *session) run(ctx context.Context, words []string) error {
 		if len(rest) > 1 {
 			return usage("events takes one pattern: several are separated by commas, and quoted from the shell")
 		}
-		return s.events(ctx, strings.Join(rest, ""))
+		return s.follow(ctx, strings.Join(rest, ""))
 	case "trace":
 		return s.trace(ctx, rest)
+	case "top":
+		return s.top(ctx, rest)
+	case "diagnose":
+		return s.diagnose(ctx, rest)
 	default:
-		return usage("%q is no command: want mi, events, trace or token", command)
+		return usage("%q is no command: want %s", command, strings.Join(commands, ", "))
 	}
 }
 
@@ -51,12 +75,32 @@ func (s *session) call(ctx context.Context, method string, words []string) error
 	if err != nil {
 		return err
 	}
+	if s.format == asTable || s.format == asItIs && s.prompting {
+		return s.show(method, result)
+	}
+	return s.showJSON(result)
+}
+
+// show writes a result for people.
+func (s *session) show(method string, result json.RawMessage) error {
+	if d, ok := mi.Lookup(method); ok && views[d.Name] != nil {
+		return views[d.Name](s.out, result)
+	}
+	v, err := parseValue(result)
+	if err != nil {
+		return err
+	}
+	v.show(s.out, "")
+	return nil
+}
+
+func (s *session) showJSON(result json.RawMessage) error {
 	var b bytes.Buffer
 	if err := json.Indent(&b, result, "", "    "); err != nil {
 		return err
 	}
 	b.WriteByte('\n')
-	_, err = b.WriteTo(s.out)
+	_, err := b.WriteTo(s.out)
 	return err
 }
 
@@ -140,17 +184,4 @@ func (s *session) listMethods(ctx context.Context) error {
 	}
 	_, err = b.WriteTo(s.out)
 	return err
-}
-
-// events prints events until the context ends.
-func (s *session) events(ctx context.Context, filter string) error {
-	for n, err := range s.client.Events(ctx, filter) {
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(s.out, `{"jsonrpc":"2.0","method":%q,"params":%s}`+"\n", n.Event.Name(), n.Params); err != nil {
-			return err
-		}
-	}
-	return nil
 }

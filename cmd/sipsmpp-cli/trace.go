@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ func (s *session) trace(ctx context.Context, words []string) error {
 			return err
 		}
 		atMost(&p.Seconds, &p.Count)
-		return show(s.out, s.client.TraceSIP(ctx, p), readableSIP)
+		return follow(s, s.client.TraceSIP(ctx, p), readableSIP)
 	}
 	for i, w := range words {
 		if name, _, _ := strings.Cut(w, "="); i == 0 && name == w {
@@ -34,7 +33,7 @@ func (s *session) trace(ctx context.Context, words []string) error {
 		return err
 	}
 	atMost(&p.Seconds, &p.Count)
-	return show(s.out, s.client.Trace(ctx, p), readable)
+	return follow(s, s.client.Trace(ctx, p), readable)
 }
 
 func traceParams[P, R any](method mi.Method[P, R], words []string, want string) (p P, err error) {
@@ -63,12 +62,20 @@ func atMost(seconds, count *uint32) {
 	}
 }
 
-func show[T any](out io.Writer, list iter.Seq2[T, error], readable func(T) []byte) error {
+// follow writes what comes until it ends: for people, or with --json an object a line.
+func follow[T any](s *session, list iter.Seq2[T, error], readable func(T) []byte) error {
 	for v, err := range list {
 		if err != nil {
 			return err
 		}
-		if _, err := out.Write(readable(v)); err != nil {
+		line := readable(v)
+		if s.format == asJSON {
+			if line, err = json.Marshal(v); err != nil {
+				return err
+			}
+			line = append(line, '\n')
+		}
+		if _, err := s.out.Write(line); err != nil {
 			return err
 		}
 	}
@@ -120,14 +127,4 @@ func readableSIP(m mi.TracedSIP) []byte {
 		}
 	}
 	return b.Bytes()
-}
-
-// printable keeps what a peer sent from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

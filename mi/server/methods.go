@@ -111,6 +111,7 @@ func (s *Server) uptime(context.Context, mi.None) (mi.UptimeResult, error) {
 		Now:     now.Format(time.ANSIC),
 		UpSince: started.Format(time.ANSIC),
 		UpTime:  fmt.Sprintf("%d [sec]", int(now.Sub(started).Seconds())),
+		Time:    mi.Time(now),
 	}, nil
 }
 
