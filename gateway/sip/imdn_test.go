@@ -107,6 +107,16 @@ func TestNotifications(t *testing.T) {
 	}
 }
 
+// TestUnaskedNotification: linphone notifies of every message, by its Call-ID. Nobody waits for that.
+func TestUnaskedNotification(t *testing.T) {
+	b := newBench(Config{Domain: "example.com"})
+	id := "01m89yxs9g000f5w48za8770z6@example.com"
+	b.hear(withBody("message/imdn+xml", strings.SplitN(imdn(id, "delivery-notification", "delivered"), "\r\n\r\n", 2)[1]))
+	if answer := b.last(t); !strings.HasPrefix(answer, "SIP/2.0 200") || len(b.notes)+len(b.got) > 0 {
+		t.Errorf("%s %v", answer, b.notes)
+	}
+}
+
 // TestReport: the report that a sender asked for is read back as what it says, and asks for nothing.
 func TestReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -154,7 +154,7 @@ func (r *registrar) update(reg *registration, now time.Time, done func(header st
 	}
 	for _, c := range r.users[reg.user.Name] {
 		if (reg.all || slices.Contains(matched, c)) && c.CallID == reg.callID && reg.cseq <= c.CSeq {
-			return refusal{code: 400, reason: "CSeq Is Not Higher"}
+			return refusal{code: 400, reason: "Registration Out Of Order"}
 		}
 	}
 	made := make([]*contact, len(reg.bindings))

@@ -254,7 +254,7 @@ func TestRegistrations(t *testing.T) {
 
 		// Out of order.
 		answer := b.registers(t, aRegister("r1@", "f@", "CSeq: 1", "CSeq: 3", "<sip:al@127.0.0.1:40000>", "<sip:4@h>"+device+";reg-id=1;expires=0"))
-		if !strings.HasPrefix(answer, "SIP/2.0 400 CSeq Is Not Higher") {
+		if !strings.HasPrefix(answer, "SIP/2.0 400 Registration Out Of Order") {
 			t.Errorf("an old request: %s", answer)
 		}
 		told()
