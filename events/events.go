@@ -109,6 +109,8 @@ type MessageReceived struct {
 type MessageSent struct {
 	ID         string `json:"id"`
 	Ref        string `json:"ref,omitempty"`
+	From       string `json:"from"`
+	To         string `json:"to"`
 	Egress     string `json:"egress"`
 	Connection string `json:"connection,omitempty"`
 	SMSCIDs    List   `json:"smsc_ids"` // of its segments, in order
@@ -120,6 +122,8 @@ type MessageSent struct {
 type MessageDeferred struct {
 	ID          string `json:"id"`
 	Ref         string `json:"ref,omitempty"`
+	From        string `json:"from"`
+	To          string `json:"to"`
 	Reason      string `json:"reason"`
 	Attempt     int    `json:"attempt"`
 	NextAttempt Time   `json:"next_attempt,omitzero"`
@@ -129,6 +133,8 @@ type MessageDeferred struct {
 type MessageFailed struct {
 	ID       string `json:"id"`
 	Ref      string `json:"ref,omitempty"`
+	From     string `json:"from"`
+	To       string `json:"to"`
 	Reason   string `json:"reason"`
 	Protocol string `json:"protocol,omitempty"` // whose Code it is: smpp, sip
 	Code     uint32 `json:"code,omitempty"`     // the next hop's own: a command_status, a SIP response code

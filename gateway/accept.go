@@ -115,6 +115,8 @@ func (p *passage) accepted(o sms.Outcome) {
 	sent := events.MessageSent{
 		ID:       p.m.ID.String(),
 		Ref:      p.m.Ref,
+		From:     p.m.From.String(),
+		To:       p.m.To.String(),
 		Egress:   o.Egress.String(),
 		SMSCIDs:  o.SMSCIDs,
 		Segments: o.Segments,
@@ -187,6 +189,8 @@ func (p *passage) fail(o sms.Outcome) {
 	p.tell(events.MessageFailed{
 		ID:       p.m.ID.String(),
 		Ref:      p.m.Ref,
+		From:     p.m.From.String(),
+		To:       p.m.To.String(),
 		Reason:   o.Reason(),
 		Protocol: o.Protocol.String(),
 		Code:     o.Status,

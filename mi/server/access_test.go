@@ -281,13 +281,21 @@ func TestAppEvents(t *testing.T) {
 		events.BindUp{Connection: "other"},
 		events.MessageReceived{ID: "theirs", From: "Bank", To: "1", Ingress: "mi"},
 		events.MessageReceived{ID: "elsewhere", From: "1", To: "Shop", Ingress: "smpp:other"},
+		events.MessageSent{ID: "theirs", From: "Bank", To: "1", Egress: "smpp:acme", Connection: "acme"},
+		events.MessageDeferred{ID: "theirs", From: "Bank", To: "1"},
+		events.MessageFailed{ID: "theirs", From: "Bank", To: "1"},
+		events.MessageReport{ID: "theirs", From: "Bank", To: "1"},
 		events.MessageReceived{ID: "ours", From: "1", To: "Shop", Ingress: "smpp:acme"},
 	} {
 		core.hub.Publish(e)
 	}
+	core.hub.Publish(events.MessageSent{ID: "ours too", From: "Shop", To: "1", Egress: "smpp:acme", Connection: "acme"})
+	core.hub.Publish(events.MessageFailed{ID: "ours as well", From: "Shop", To: "1"})
 	for _, ws := range []*websocket.Conn{stream, calls} {
-		if _, data, err := ws.ReadMessage(); err != nil || !strings.Contains(string(data), `"ours"`) {
-			t.Errorf("got %s, %v", data, err)
+		for _, id := range []string{`"ours"`, `"ours too"`, `"ours as well"`} {
+			if _, data, err := ws.ReadMessage(); err != nil || !strings.Contains(string(data), id) {
+				t.Errorf("got %s, %v, want %s", data, err, id)
+			}
 		}
 	}
 	if err := s.SetTokens([]gateway.MIToken{boss}); err != nil {
