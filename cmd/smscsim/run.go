@@ -84,6 +84,9 @@ func (r *rig) open() (e ends, err error) {
 	cfg := gatewaytest.SMSCConfig{
 		Addr: r.smscListen, Latency: r.latency, Keep: -1, Window: r.windowOf("mo"), AnswerTimeout: r.timeout,
 	}
+	if r.receipts && !r.has("mo") {
+		cfg.Window = r.peerWindow() // what counts is how many messages are outstanding, not how many receipts
+	}
 	if first := r.flows[0]; first.direction != "mo" {
 		cfg.OnOctets = func(octets []byte) uint64 {
 			n, ok := first.arrive(octets, 0)

@@ -55,6 +55,7 @@ func (b *bind) received(s *session, h wire.Header, body []byte) {
 	}
 	answer := s.answerer(h)
 	if receipt.Is(sm.ESMClass) {
+		s.handOn() // the response that names its message may have come just before it
 		b.receipt(h, sm, answer)
 		return
 	}

@@ -62,13 +62,18 @@ func (s *session) beginBatch(now time.Time) {
 	s.mu.Unlock()
 }
 
-// endBatch hands on the answers that were gathered, which may queue more, and lets all of it leave.
-func (s *session) endBatch() {
+// handOn hands on the answers that were gathered.
+func (s *session) handOn() {
 	if len(s.answers) > 0 {
 		s.owner.answered(s, s.answers)
 		clear(s.answers)
 		s.answers = s.answers[:0]
 	}
+}
+
+// endBatch hands on the answers, which may queue more, and lets all of it leave.
+func (s *session) endBatch() {
+	s.handOn()
 	s.gather.End()
 	s.mu.Lock()
 	over := len(s.out) > maxOut

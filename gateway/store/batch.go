@@ -23,6 +23,10 @@ type batch struct {
 	journal    []*op
 	parts      map[sms.ID]struct{} // those that were put or deleted
 	args       []any
+
+	// What the reports call for.
+	owed  []AccountReceipt
+	notes []EventNote
 }
 
 func newBatch(ctx context.Context, db *DB) (*batch, error) {
@@ -79,11 +83,13 @@ func (b *batch) reset() {
 	b.inserts, b.reports, b.puts, b.deletes = b.inserts[:0], b.reports[:0], b.puts[:0], b.deletes[:0]
 	b.receipts, b.journal = b.receipts[:0], b.journal[:0]
 	b.contacts.reset()
+	b.owed, b.notes = nil, nil
 	clear(b.parts)
 	clear(b.args[:cap(b.args)]) // lets go of the texts
 }
 
 func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
+	b.reportFresh()
 	if err := b.insert(ctx, tx); err != nil {
 		return err
 	}

@@ -68,13 +68,8 @@ type segmentState struct {
 }
 
 // report applies the gathered reports: it reads what is known of the messages, takes the reports in order, and writes what
-// changed, segments and messages that got the same state together.
+// changed, segments and messages that got the same state together. With them it writes what they, and those of fresh messages, call for.
 func (b *batch) report(ctx context.Context, tx *sql.Tx) error {
-	if len(b.reports) == 0 {
-		return nil
-	}
-	var owed []AccountReceipt
-	var notes []EventNote
 	messages := make(map[sms.ID]*reportedMessage, len(b.reports))
 	ids := make([]sms.ID, 0, len(b.reports))
 	for _, o := range b.reports {
@@ -91,28 +86,32 @@ func (b *batch) report(ctx context.Context, tx *sql.Tx) error {
 		rest = rest[n:]
 	}
 	for _, o := range b.reports {
-		m := messages[o.report.ID]
-		if o.report.Close {
-			o.result, o.err = m.close(o.report)
-		} else {
-			o.result, o.err = m.take(o.report)
-		}
-		if o.err == nil && o.report.Keep != nil {
-			owed = append(owed, o.report.Keep(o.result)...)
-		}
-		if o.err == nil && o.report.Tell != nil {
-			if note := o.report.Tell(o.result); note != nil {
-				notes = append(notes, *note)
-			}
-		}
+		b.apply(o, messages[o.report.ID])
 	}
 	if err := b.writeReported(ctx, tx, ids, messages); err != nil {
 		return err
 	}
-	if err := b.keepReceipts(ctx, tx, owed); err != nil {
+	if err := b.keepReceipts(ctx, tx, b.owed); err != nil {
 		return err
 	}
-	return b.keepNotes(ctx, tx, notes)
+	return b.keepNotes(ctx, tx, b.notes)
+}
+
+// apply takes one report, and gathers the receipts and the note that it calls for.
+func (b *batch) apply(o *op, m *reportedMessage) {
+	if o.report.Close {
+		o.result, o.err = m.close(o.report)
+	} else {
+		o.result, o.err = m.take(o.report)
+	}
+	if o.err == nil && o.report.Keep != nil {
+		b.owed = append(b.owed, o.report.Keep(o.result)...)
+	}
+	if o.err == nil && o.report.Tell != nil {
+		if note := o.report.Tell(o.result); note != nil {
+			b.notes = append(b.notes, *note)
+		}
+	}
 }
 
 func (b *batch) readReported(ctx context.Context, tx *sql.Tx, ids []sms.ID, messages map[sms.ID]*reportedMessage) error {
