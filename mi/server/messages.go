@@ -252,9 +252,10 @@ func (s *Server) recorded(r *store.Record) mi.Message {
 		Updated:  mi.Time(r.Updated),
 		Segments: make([]mi.Segment, len(r.Segments)),
 	}
-	if r.State == store.RecordSent {
+	switch r.State {
+	case store.RecordSent:
 		result.ReportDue = mi.Time(r.NextAttempt)
-	} else {
+	case store.RecordDeferred:
 		result.Next = mi.Time(r.NextAttempt)
 	}
 	if m.IsBinary() {
