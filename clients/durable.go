@@ -19,7 +19,7 @@ import (
 //		d.Ack(event.Seq)
 //	}
 //
-// The gateway sends an event at least once; who stores the seq of the last one in the transaction that stores what the event did, and
+// The gateway sends up to a thousand events without an acknowledgement, and each at least once; who stores the seq of the last one in the transaction that stores what the event did, and
 // begins After it, handles each exactly once. A name has one consumer: a second one takes the subscription over, and the first ends with
 // mi.ErrConflict.
 type Durable struct {
@@ -42,7 +42,7 @@ func (c *Client) Durable(name, filter string, opts ...EventsOption) *Durable {
 	for _, opt := range opts {
 		opt(&d.sub)
 	}
-	if d.sub.after != nil {
+	if d.sub.after != nil && *d.sub.after > 0 {
 		d.seen, d.acked = *d.sub.after, *d.sub.after
 	}
 	return d
