@@ -129,6 +129,15 @@ type MessageDeferred struct {
 	NextAttempt Time   `json:"next_attempt,omitzero"`
 }
 
+// DeferredFull says that messages are refused because as many wait for a target as may. It is told at most every 10 s for a target.
+type DeferredFull struct {
+	Target   string `json:"target"` // the legs: smpp:acme
+	Messages int    `json:"messages"`
+	Octets   int64  `json:"octets"`
+	Refused  uint64 `json:"refused"` // since it was told last
+	Reason   string `json:"reason"`
+}
+
 // MessageFailed says that a message was not delivered to any next hop, and will not be tried again.
 type MessageFailed struct {
 	ID       string `json:"id"`
@@ -228,6 +237,7 @@ func (Unthrottled) Name() string      { return "E_SMPP_UNTHROTTLED" }
 func (MessageReceived) Name() string  { return "E_MESSAGE_RECEIVED" }
 func (MessageSent) Name() string      { return "E_MESSAGE_SENT" }
 func (MessageDeferred) Name() string  { return "E_MESSAGE_DEFERRED" }
+func (DeferredFull) Name() string     { return "E_DEFERRED_FULL" }
 func (MessageFailed) Name() string    { return "E_MESSAGE_FAILED" }
 func (MessageReport) Name() string    { return "E_MESSAGE_REPORT" }
 func (MessageLoop) Name() string      { return "E_MESSAGE_LOOP" }
@@ -273,6 +283,7 @@ var declarations = []Declaration{
 	declare[MessageReceived]("a message came in"),
 	declare[MessageSent]("the next hop accepted a message"),
 	declare[MessageDeferred]("a message waits for its next attempt"),
+	declare[DeferredFull]("messages are refused: as many wait for a target as may"),
 	declare[MessageFailed]("a message was not delivered to any next hop"),
 	declare[MessageReport]("the SMSC told what became of a message"),
 	declare[MessageLoop]("a message came round in a circle"),

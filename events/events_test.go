@@ -24,6 +24,7 @@ func TestDeclarations(t *testing.T) {
 		"E_MESSAGE_RECEIVED id ref ingress from to text data coding segments awaits incomplete tlvs",
 		"E_MESSAGE_SENT id ref from to egress connection smsc_ids segments attempt",
 		"E_MESSAGE_DEFERRED id ref from to reason attempt next_attempt",
+		"E_DEFERRED_FULL target messages octets refused reason",
 		"E_MESSAGE_FAILED id ref from to reason protocol code",
 		"E_MESSAGE_REPORT id ref from to state error done_time smsc_ids",
 		"E_MESSAGE_LOOP id ref ingress from to rule reason",

@@ -14,12 +14,13 @@ import (
 //
 // It does not block and starts no goroutine. done is called exactly once, by whoever finished the message: the reader of the
 // bind whose response came, the committer whose transaction ended, or this call itself where nothing had to be waited for. done
-// must do no more than queue the ingress's answer. An outcome that is Accepted means that the next hop has the message; the
-// message must not be changed after it was handed in.
+// must do no more than queue the ingress's answer. An outcome that is Taken means that the next hop has the message, or the
+// database; the message must not be changed after it was handed in.
 //
 //  1. The route table names the targets.
 //  2. They are tried in order, in memory, until one takes the message or one refuses it for good.
-//  3. If somebody waits for its report, the message is recorded with its SMSC ids.
+//  3. If somebody waits for its report, the message is recorded with its SMSC ids. If none took it now, it is kept in the database
+//     and tried again; see keeper.
 //  4. Then, and only then, done is called, and the ingress answers.
 func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 	if m.ID.IsZero() {
@@ -51,8 +52,17 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 	case refused:
 		p.fail(refusal)
 	case !waits:
-		p.try()
+		p.begin()
 	}
+}
+
+// begin tries the first target, unless the message has to wait behind another.
+func (p *passage) begin() {
+	if p.g.keeper.behind(p) {
+		p.g.keeper.keep(p, waitingBehind)
+		return
+	}
+	p.try()
 }
 
 // refusal says why no target is tried.
@@ -87,8 +97,17 @@ type passage struct {
 	route   route.Decision
 	attempt int           // how many targets were tried; Targets[attempt-1] is the one that has it now
 	counts  *route.Counts // of the rule
+	flight  *flight       // of a message that is deferred; nil: it came just now
 	done    func(sms.Outcome)
 	kept    bool // a durable subscription takes an event of it
+}
+
+// attempts is how often the message was handed to a target.
+func (p *passage) attempts() int {
+	if p.flight != nil {
+		return p.flight.deferral.Attempts + p.attempt
+	}
+	return p.attempt
 }
 
 // ended takes the fate of an attempt, which alone says what happens next. An attempt whose fate is unknown is made again
@@ -103,11 +122,17 @@ func (p *passage) ended(o sms.Outcome) {
 	if p.reported(target.Leg) {
 		p.g.reports.sent(target.Leg)
 	}
-	if o.Severity != sms.Permanent && p.attempt < len(p.route.Targets) && !(o.Fate == sms.Unknown && target.FailUnknown) {
+	final := o.Severity == sms.Permanent || o.Fate == sms.Unknown && (target.FailUnknown || target.HoldUnknown)
+	switch {
+	case !final && p.attempt < len(p.route.Targets):
 		p.try()
-		return
+	case p.flight != nil:
+		p.g.keeper.missed(p, o)
+	case p.deferrable(o):
+		p.g.keeper.keep(p, o)
+	default:
+		p.fail(o)
 	}
-	p.fail(o)
 }
 
 func (p *passage) accepted(o sms.Outcome) {
@@ -120,7 +145,7 @@ func (p *passage) accepted(o sms.Outcome) {
 		Egress:   o.Egress.String(),
 		SMSCIDs:  o.SMSCIDs,
 		Segments: o.Segments,
-		Attempt:  p.attempt,
+		Attempt:  p.attempts(),
 	}
 	if o.Egress.Kind == sms.LegConnection {
 		sent.Connection = o.Egress.Name
@@ -128,15 +153,33 @@ func (p *passage) accepted(o sms.Outcome) {
 	p.tell(sent)
 	switch {
 	case !p.reported(o.Egress):
-		p.keep(o, store.RecordDone)
+		p.over(o)
 	case !p.g.sendsReceipts(o.Egress):
 		p.expectHere(o)
 	case o.Receipt == sms.ReceiptNone:
 		p.g.reports.sent(o.Egress)
-		p.keep(o, store.RecordDone)
+		p.over(o)
 	default:
-		p.g.reports.expect(p.awaited(o), func() { p.answer(o) })
+		p.expect(o)
 	}
+}
+
+// over ends a message that was taken and whose report nobody waits for.
+func (p *passage) over(o sms.Outcome) {
+	if p.flight != nil {
+		p.g.keeper.sent(p, o)
+		return
+	}
+	p.keep(o, store.RecordDone)
+}
+
+// expect records a message that was taken, whose report is waited for.
+func (p *passage) expect(o sms.Outcome) {
+	if p.flight != nil {
+		p.g.reports.expect(p.awaited(o), p.g.keeper.accepted(p), func() {})
+		return
+	}
+	p.g.reports.expect(p.awaited(o), p.g.reports.insert, func() { p.answer(o) })
 }
 
 // keep ends a passage of which nothing more will be heard: it is recorded, where all messages are or its sender may ask for it, and
@@ -158,7 +201,7 @@ func (p *passage) keep(o sms.Outcome, state store.RecordState) {
 func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 	m := *p.m
 	m.Receipt = o.Receipt
-	if text := p.g.config.Records.Text; text != nil && !*text {
+	if !p.g.keepsTexts() {
 		m.Text, m.Data = "", nil
 	}
 	if state == store.RecordFailed {
@@ -169,7 +212,7 @@ func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 		State:    state,
 		Egress:   o.Egress,
 		Rule:     p.route.Rule,
-		Attempts: p.attempt,
+		Attempts: p.attempts(),
 		Segments: make([]store.Segment, len(o.SMSCIDs)),
 	}
 	for i, id := range o.SMSCIDs {
@@ -180,6 +223,12 @@ func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 
 func (p *passage) fail(o sms.Outcome) {
 	p.g.measures.gaveUp(p, &o)
+	p.tellFailed(o)
+	p.keep(o, store.RecordFailed)
+}
+
+// tellFailed tells the world that nobody took a message.
+func (p *passage) tellFailed(o sms.Outcome) {
 	if looped(o) {
 		p.tell(events.MessageLoop{
 			ID: p.m.ID.String(), Ref: p.m.Ref, Ingress: p.m.Ingress.String(), From: p.m.From.String(), To: p.m.To.String(),
@@ -195,7 +244,6 @@ func (p *passage) fail(o sms.Outcome) {
 		Protocol: o.Protocol.String(),
 		Code:     o.Status,
 	})
-	p.keep(o, store.RecordFailed)
 }
 
 // received is the event that tells of a message that came in.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"time"
 
 	"sipsmpp/gateway/smpp/wire"
@@ -16,7 +17,7 @@ const retryAfter = 5 * time.Second
 // sipCode is the answer to a MESSAGE whose outcome is o. A positive wait goes into Retry-After. 503 is for the gateway as a
 // whole, since proxies put a host that says 503 aside.
 func sipCode(o sms.Outcome) (code int, wait time.Duration) {
-	if o.Fate == sms.Accepted {
+	if o.Taken() {
 		return 202, 0 // RFC 3428, 7: a gateway cannot say more
 	}
 	switch o.Cause {
@@ -78,7 +79,7 @@ func sipCodeOfSIP(o sms.Outcome) (int, time.Duration) {
 
 // smppStatus is the status of the response to a message whose outcome is o.
 func smppStatus(o sms.Outcome) wire.Status {
-	if o.Fate == sms.Accepted {
+	if o.Taken() {
 		return wire.StatusOK
 	}
 	switch o.Cause {
@@ -119,4 +120,26 @@ func smppStatusOfSIP(code int) wire.Status {
 		return wire.StatusTemporaryAppError
 	}
 	return wire.StatusPermanentAppError
+}
+
+// reportState is what the report of a message says that was kept, and that nobody took in the end.
+func reportState(o sms.Outcome) sms.State {
+	if o.Cause == sms.CauseExpired {
+		return sms.StateExpired
+	}
+	if o.Cause == sms.CauseRefused {
+		switch code, _ := sipCode(o); code {
+		case 403, 603, 606:
+			return sms.StateRejected
+		}
+	}
+	return sms.StateUndeliverable
+}
+
+// errorOf is the `err:` of such a report: the code of who refused the message, where it fits.
+func errorOf(o sms.Outcome) string {
+	if o.Cause != sms.CauseRefused || o.Status > 999 {
+		return ""
+	}
+	return fmt.Sprintf("%03d", o.Status)
 }

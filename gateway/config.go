@@ -20,6 +20,7 @@ type Config struct {
 
 	SIP     SIPConfig     `yaml:"sip"`
 	SMPP    SMPPConfig    `yaml:"smpp"`
+	Defer   DeferConfig   `yaml:"defer"`
 	Records RecordsConfig `yaml:"records"`
 	Events  EventsConfig  `yaml:"events"`
 	MI      MIConfig      `yaml:"mi"`
@@ -174,6 +175,7 @@ func (c Config) WithDefaults() Config {
 	or(&c.SMPP.MaxConnections, 1000)
 	or(&c.SMPP.ReassemblyTimeout, Duration(5*time.Minute))
 	or(&c.Records.Messages, recordsAll)
+	c.Defer.withDefaults()
 	or(&c.Records.Keep, Duration(30*24*time.Hour))
 	or(&c.Records.ReportTimeout, min(Duration(7*24*time.Hour), c.Records.Keep))
 	c.Events.setDefaults()
@@ -209,6 +211,7 @@ func (c Config) Check() []sms.Fault {
 	if c.Records.Messages != recordsAll && c.Records.Messages != recordsPending {
 		fault("records.messages", strconv.Quote(c.Records.Messages)+" is not all or pending")
 	}
+	faults = append(faults, c.Defer.check()...)
 	if c.Records.Keep < Duration(time.Hour) {
 		fault("records.keep", "a report may come that late: want an hour or more, such as 720h")
 	}

@@ -77,6 +77,7 @@ func (g *Gateway) apply(rows []sms.ConnectionConfig, faults []sms.Fault) smpp.Ch
 	g.setHops()
 	changes := g.connections.Apply(rows)
 	g.routes.Store(route.New(g.rules.Load(), defaultConnection(g.defaultName, rows), names))
+	g.keeper.rerouted()
 	return changes
 }
 

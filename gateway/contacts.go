@@ -48,8 +48,15 @@ func (g *Gateway) logUnkept(err error) {
 	}
 }
 
-// UserArrived says that a user is reached again.
-func (h fromSIP) UserArrived(string) {}
+// UserArrived says that a user is reached again: what waits for its numbers is tried.
+func (h fromSIP) UserArrived(name string) {
+	users := *h.g.sipUsers.Load()
+	if i := slices.IndexFunc(users, func(u sms.SIPUser) bool { return u.Name == name }); i >= 0 {
+		for _, number := range users[i].Addresses() {
+			h.g.keeper.recipient(sms.SIP.String(), number)
+		}
+	}
+}
 
 // restoreContacts takes those of table sip_contact into use that still hold, and drops the others.
 func (g *Gateway) restoreContacts(ctx context.Context) error {

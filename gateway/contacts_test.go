@@ -37,7 +37,7 @@ func TestRegisteredPhone(t *testing.T) {
 		}
 		return test.States[0], test.Contacts
 	}
-	if o := toPhone("nobody there"); o.Fate != sms.Refused || o.Status != 480 || o.Severity != sms.Temporary {
+	if o := toPhone("nobody there"); o.Fate != sms.Refused || o.Status != 480 || o.Severity != sms.Temporary || !o.Deferred {
 		t.Errorf("away: %+v", o)
 	}
 	if state, _ := explain(); state != "away" {
@@ -61,6 +61,10 @@ func TestRegisteredPhone(t *testing.T) {
 	if e.User != "al" || e.Contact != "sip:al@"+r.phone.Addr() || e.Received != "udp:"+r.phone.Addr() || time.Until(time.Time(e.Expires)) > 10*time.Minute {
 		t.Errorf("%+v", e)
 	}
+	if m := r.message(); m.Text != "nobody there" { // it was kept for the user
+		t.Errorf("%+v", m)
+	}
+	r.emptied()
 	if state, contacts := explain(); state != "registered" || len(contacts) != 1 {
 		t.Errorf("state %q, %v", state, contacts)
 	}

@@ -127,8 +127,8 @@ func (g *Gateway) RouteMessage(id sms.ID, targets []route.Target) error {
 	if err != nil {
 		return err
 	}
-	p.route.Targets, p.attempt = targets, 0
-	p.try()
+	p.route.Targets, p.route.Decided, p.attempt = targets, true, 0
+	p.begin()
 	return nil
 }
 

@@ -2,7 +2,7 @@
 //
 // Every message comes in by one door, Gateway.Accept, and leaves by a target that the route table names. Promises:
 //
-//   - A message that was answered with success is with the next hop.
+//   - A message that was answered with success is with the next hop, or in the database and tried again.
 //   - A receipt that was answered is stored, and an event told of it.
 //   - A reload touches only what changed.
 //   - Nothing here waits for a viewer of events, for a client of the MI, or for the database while it holds up a message that
@@ -49,6 +49,7 @@ type Gateway struct {
 	hops        hops
 	duplicates  duplicates
 	onces       onces
+	keeper      *keeper
 
 	routes      atomic.Pointer[route.Table]
 	rules       atomic.Pointer[route.Rules]
@@ -129,6 +130,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.accounts = smpp.NewAccounts(fromAccounts{g}, log, g.accountsConfig())
 	g.relay = newRelay(db, g.accounts, g.ids, log)
 	g.reports.relay, g.reports.durables = g.relay, g.durables
+	g.keeper = newKeeper(g, log)
 	if err := g.accounts.Listen(); err != nil {
 		return nil, errors.Join(err, g.abandon(ctx))
 	}
@@ -156,6 +158,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.publishNoted(ctx); err != nil {
 		return err
 	}
+	if err := g.keeper.load(ctx); err != nil {
+		return fmt.Errorf("db: table deferred: %w", err)
+	}
 	g.apply(rows, faults)
 	if err := g.restoreParts(ctx); err != nil {
 		return fmt.Errorf("db: the parts of long messages: %w", err)
@@ -173,11 +178,13 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.sweeper.Go(func() { g.closeReports(background) })
 	g.sweeper.Go(func() { g.durables.Run(background) })
 	g.sweeper.Go(func() { g.relay.run(background) })
+	g.sweeper.Go(func() { g.keeper.run(background) })
 	if err := g.startAccounts(ctx); err != nil {
 		return fmt.Errorf("db: table smpp_account: %w", err)
 	}
 	g.sip.Start()
 	g.up.Store(true)
+	g.keeper.up(sms.SIP.String())
 	return nil
 }
 

@@ -91,7 +91,7 @@ func TestRefusals(t *testing.T) {
 	statuses := make(chan uint32, 1)
 	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: func(gatewaytest.Submit) gatewaytest.Action {
 		return gatewaytest.Action{Status: <-statuses}
-	}}, nil)
+	}}, nil, refuses)
 	for _, c := range []struct {
 		status uint32
 		code   int
@@ -118,7 +118,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil, refuses)
 
 	t.Run("unknown connection", func(t *testing.T) {
 		if o := r.accept(&sms.Message{Text: "x", Connection: "nobody"}); o.Cause != sms.CauseNoRoute {
@@ -162,7 +162,7 @@ func TestNobodyThere(t *testing.T) {
 func TestDiesInFlight(t *testing.T) {
 	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: func(gatewaytest.Submit) gatewaytest.Action {
 		return gatewaytest.Action{Close: true}
-	}}, nil)
+	}}, nil, refuses)
 	if code := r.send("lost"); code != 504 {
 		t.Errorf("the gateway answered %d, want 504", code)
 	}
@@ -172,7 +172,7 @@ func TestDiesInFlight(t *testing.T) {
 }
 
 func TestDisableAndEnable(t *testing.T) {
-	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil, refuses)
 	if err := r.gw.Disable("smsc"); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func statistic(r *rig, group, name string) uint64 {
 
 // The last part is answered as the message is; the SMSC that is told to try again sends it, and only it, again.
 func TestLastPartIsRetried(t *testing.T) {
-	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil, refuses)
 	parts := []gatewaytest.Deliver{}
 	for seq := byte(1); seq <= 2; seq++ {
 		parts = append(parts, gatewaytest.Deliver{From: "+49151", To: "100", ESMClass: 0x40,

@@ -43,6 +43,7 @@ func (h fromSMPP) BindUp(b smpp.BindStatus) {
 	e := events.BindUp{Bind: b.ID, Mode: b.Mode, Peer: b.Remote}
 	e.Connection, e.Account = owner(b.Owner)
 	h.g.hub.Publish(e)
+	h.g.keeper.up(b.Owner.String())
 }
 
 func (h fromSMPP) BindDown(b smpp.BindStatus, reason string, inFlight int) {

@@ -50,7 +50,7 @@ func (m *measures) came(p *passage) {
 func (m *measures) took(p *passage, o *sms.Outcome) {
 	m.sent[o.Egress.Kind].Add(1)
 	p.counts.Sent.Add(1)
-	if p.attempt == 1 && !o.Begun.IsZero() {
+	if p.attempts() == 1 && p.flight == nil && !o.Begun.IsZero() {
 		m.forward[p.m.Ingress.Kind][o.Egress.Kind].Observe(o.Begun.Sub(p.m.Received))
 	}
 }

@@ -34,9 +34,11 @@ const (
 // How far a message got is written and read in the database alone, which says of exactly one receipt that it completed the
 // report.
 type reports struct {
-	db  *store.DB
-	hub *events.Hub
-	log *slog.Logger
+	db *store.DB
+	// insert is db.Insert.
+	insert func(*store.Record, func(error))
+	hub    *events.Hub
+	log    *slog.Logger
 	// siblings gives the legs by which a message may have gone whose receipt comes by this one, itself first.
 	siblings func(sms.Leg) []sms.Leg
 	// format gives column smsc_id_format of a leg.
@@ -113,7 +115,7 @@ type incoming struct {
 
 func newReports(db *store.DB, hub *events.Hub, log *slog.Logger, siblings func(sms.Leg) []sms.Leg, format func(sms.Leg) string) *reports {
 	return &reports{
-		db: db, hub: hub, log: log, siblings: siblings, format: format,
+		db: db, insert: db.Insert, hub: hub, log: log, siblings: siblings, format: format,
 		awaited:  make(map[segmentKey]awaited),
 		open:     make(map[sms.Leg]int),
 		early:    make(map[*incoming]struct{}),
@@ -157,11 +159,11 @@ func (r *reports) mayCome(leg sms.Leg) bool {
 	return slices.ContainsFunc(r.siblings(leg), func(l sms.Leg) bool { return r.open[l] > 0 })
 }
 
-// expect records an accepted message with its SMSC ids and then calls done. From here on its receipts find it.
-func (r *reports) expect(record *store.Record, done func()) {
+// expect records an accepted message with its SMSC ids, by write, and then calls done. From here on its receipts find it.
+func (r *reports) expect(record *store.Record, write func(*store.Record, func(error)), done func()) {
 	known := recordedOf(record)
 	// Queued before a receipt can find the message, so that its report is written after it.
-	r.db.Insert(record, func(err error) {
+	write(record, func(err error) {
 		if err != nil {
 			// The next hop has the message, so a refusal would double it. Its report is lost only if we stop before it comes. The
 			// store says once that it fails.

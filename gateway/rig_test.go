@@ -22,7 +22,7 @@ import (
 
 // rig is a gateway between a simulated SMSC and a simulated SIP user agent, on real sockets.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	config gateway.Config
 	gw     *gateway.Gateway
@@ -34,8 +34,9 @@ type rig struct {
 	kept   []events.Entry // taken from events and asked for by nobody yet
 }
 
-// newRig starts a gateway whose connection `smsc` is bound to a simulated SMSC. change may alter its row.
-func newRig(t *testing.T, smsc gatewaytest.SMSCConfig, change func(*sms.ConnectionConfig)) *rig {
+// newRig starts a gateway whose connection `smsc` is bound to a simulated SMSC. change may alter its row, configure the
+// configuration.
+func newRig(t testing.TB, smsc gatewaytest.SMSCConfig, change func(*sms.ConnectionConfig), configure ...func(*gateway.Config)) *rig {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
@@ -58,6 +59,9 @@ func newRig(t *testing.T, smsc gatewaytest.SMSCConfig, change func(*sms.Connecti
 			OutboundURI: gateway.List{"sip:" + r.phone.Addr()},
 		},
 	}
+	for _, f := range configure {
+		f(&r.config)
+	}
 	row := r.row("smsc", r.smsc.Addr())
 	if change != nil {
 		change(&row)
@@ -69,6 +73,9 @@ func newRig(t *testing.T, smsc gatewaytest.SMSCConfig, change func(*sms.Connecti
 	}
 	return r
 }
+
+// refuses keeps nothing: what no target takes is refused.
+func refuses(c *gateway.Config) { c.Defer.Enabled = new(false) }
 
 // row is a row of table smpp for a simulated SMSC.
 func (r *rig) row(name, addr string) sms.ConnectionConfig {
@@ -239,7 +246,7 @@ func (r *rig) message() gatewaytest.UAMessage {
 	}
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(b []byte) (int, error) {
 	fmt.Fprintf(w.t.Output(), "%s", b)

@@ -86,6 +86,7 @@ func (g *Gateway) swapRoutes(rules []route.Rule, known []sms.Fault, write func()
 	g.stored.Store(&routeTable{rules: rules, faults: faults})
 	g.routes.Store(g.routes.Load().With(compiled))
 	g.measures.rules.keep(rules)
+	g.keeper.rerouted()
 	return nil
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"sipsmpp/events"
 	"sipsmpp/gateway/sip"
+	"sipsmpp/gateway/sms"
 )
 
 // NextHopDown and NextHopUp tell the world.
@@ -10,7 +11,11 @@ func (h fromSIP) NextHopDown(uri, reason string) {
 	h.g.hub.Publish(events.SIPPeerDown{Peer: uri, Reason: reason})
 }
 
-func (h fromSIP) NextHopUp(uri string) { h.g.hub.Publish(events.SIPPeerUp{Peer: uri}) }
+func (h fromSIP) NextHopUp(uri string) {
+	h.g.hub.Publish(events.SIPPeerUp{Peer: uri})
+	h.g.keeper.up(sms.SIP.String())
+	h.g.keeper.up(uri)
+}
 
 // SIPNextHops lists the next hops of messages to SIP: those of sip.outbound_uri, then those that routes named.
 func (g *Gateway) SIPNextHops() []sip.NextHop { return g.sip.NextHops() }

@@ -154,6 +154,7 @@ func (g *Gateway) measure() (r readings) {
 		r.add(routeFailed, c.Failed.Load(), label)
 	})
 	g.measureSIP(&r)
+	g.keeper.measure(&r)
 
 	r.add(eventSeq, g.hub.Seq())
 	r.add(eventsPublished, g.hub.Seq())

@@ -152,13 +152,15 @@ type MessageSendParams struct {
 	UDH            Hex    `json:"udh,omitempty"` // information elements without the length octet
 	// TLVs are optional parameters by name or tag: {"0x1400": "0102", "operator_id": "text:acme"}. A value is hexadecimal digits;
 	// what is none, and what stands behind `text:`, is a text.
-	TLVs TLVs `json:"tlvs,omitempty"`
+	TLVs  TLVs  `json:"tlvs,omitempty"`
+	Defer *bool `json:"defer,omitempty"` // false: refuse it rather than keep it if nobody takes it now
 }
 
 // MessageSendResult tells what became of a message that was not refused.
 type MessageSendResult struct {
 	ID         string `json:"id"`
-	State      string `json:"state"` // sent; where an idempotency_key came before, how far its message got: deferred, sent, reported, done, failed
+	State      string `json:"state"`            // sent, deferred; where an idempotency_key came before, how far its message got: reported, done, failed too
+	Reason     string `json:"reason,omitempty"` // why it is deferred: nobody took it now, and it is kept and tried again
 	Segments   int    `json:"segments"`
 	Coding     string `json:"coding"`
 	Connection string `json:"connection"`

@@ -23,7 +23,7 @@ func TestMethods(t *testing.T) {
 		"account_set system_id [password] [allowed_ips] [bind_modes] [max_binds] [window] [throughput] [enabled] [options]",
 		"account_delete system_id", "account_list [system_id]", "account_reload",
 		"smpp_trace name [seconds] [count] [text] [live]",
-		"message_send from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [idempotency_key] [coding] [class] [service_type] [protocol_id] [priority] [udh] [tlvs]",
+		"message_send from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [idempotency_key] [coding] [class] [service_type] [protocol_id] [priority] [udh] [tlvs] [defer]",
 		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]",
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",

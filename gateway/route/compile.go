@@ -20,6 +20,7 @@ type compiled struct {
 	targets *targets
 	rewrite *rewrite // nil: nothing is rewritten
 	counts  *Counts  // nil: nobody counts
+	noDefer bool     // what no target takes is not kept for a later attempt
 	loop    bool     // a message may go back where it came from
 }
 
@@ -127,7 +128,7 @@ func (c *compiler) compile(r Rule) (*compiled, []*entry) {
 	if err != nil {
 		c.fault(r, "options", "%v", err)
 	} else {
-		one.rewrite, one.loop = o.rewrite(), o.Loop
+		one.rewrite, one.loop, one.noDefer = o.rewrite(), o.Loop, o.Defer != nil && !*o.Defer
 		if one.targets != nil {
 			one.targets.set(o)
 		}

@@ -35,10 +35,13 @@ type options struct {
 	ServiceType *string       `json:"service_type,omitempty"`
 	Priority    *uint8        `json:"priority,omitempty"`
 	TLVs        []tlv         `json:"tlvs,omitempty"`
-	PassTLVs    *passed       `json:"pass_tlvs,omitempty"`  // of those that came
-	Loop        bool          `json:"loop,omitempty"`       // a message may go back by the leg that it came from
-	Wait        int           `json:"wait,omitempty"`       // seconds that the applications have for app?
-	Unknown     string        `json:"on_unknown,omitempty"` // what follows an attempt without an answer: retry (the next target), fail
+	PassTLVs    *passed       `json:"pass_tlvs,omitempty"` // of those that came
+	Loop        bool          `json:"loop,omitempty"`      // a message may go back by the leg that it came from
+	Wait        int           `json:"wait,omitempty"`      // seconds that the applications have for app?
+	// Unknown is what follows an attempt without an answer: retry (the next target, and a later attempt), hold (until message_retry),
+	// fail.
+	Unknown string `json:"on_unknown,omitempty"`
+	Defer   *bool  `json:"defer,omitempty"` // false: what no target takes is refused, and not kept for a later attempt
 }
 
 // numbering is how numbers are dialled in a country: the country's code, and the prefixes that a national and an international
@@ -273,8 +276,10 @@ func parseOptions(s string) (options, error) {
 		}
 	}
 	switch {
-	case o.Unknown != "" && o.Unknown != "retry" && o.Unknown != "fail":
-		return o, fmt.Errorf("on_unknown %q: want retry or fail", o.Unknown)
+	case o.Unknown != "" && o.Unknown != "retry" && o.Unknown != "hold" && o.Unknown != "fail":
+		return o, fmt.Errorf("on_unknown %q: want retry, hold or fail", o.Unknown)
+	case o.Unknown == "hold" && o.Defer != nil && !*o.Defer:
+		return o, errors.New("on_unknown hold keeps a message, and defer false does not: want one of them")
 	case o.Wait < 0 || o.Wait > maxWait:
 		return o, fmt.Errorf("wait %d: want 1 to %d seconds", o.Wait, maxWait)
 	}

@@ -63,6 +63,8 @@ type Decision struct {
 	Rule    string   // what decided, for people: a rule's name or #id, `default`, or `asked for`
 	ID      int64    // of the rule; 0: none
 	Targets []Target // to try in order; none: no route
+	Decided bool     // an application named the targets, and not the rule
+	NoDefer bool     // what no target takes is not kept for a later attempt
 	Loop    bool     // the rule names only the leg that the message came from
 	Counts  *Counts  // of the rule; nil: nobody counts
 	rewrite *rewrite // nil: nothing is rewritten
@@ -145,7 +147,9 @@ func (r *Rules) Len() int {
 // decide makes the decision for a message that the rule matches. A message does not go back by the leg that it came from, unless
 // the rule says so.
 func (r *compiled) decide(m *sms.Message, load func(sms.Leg) int) Decision {
-	d := Decision{Rule: r.label, ID: r.rule.ID, Counts: r.counts, Targets: r.targets.order(load), rewrite: r.rewrite}
+	d := Decision{
+		Rule: r.label, ID: r.rule.ID, Counts: r.counts, Targets: r.targets.order(load), NoDefer: r.noDefer, rewrite: r.rewrite,
+	}
 	if r.loop {
 		return d
 	}

@@ -308,7 +308,7 @@ func TestFaults(t *testing.T) {
 		{Rule{Targets: "sip", Options: `{"tlvs":[{"tag":"x","value":""}]}`}, "options", "tag"},
 		{Rule{Targets: "sip", Options: `{"pass_tlvs":["vendor"]}`}, "options", "tag"},
 		{Rule{Targets: "sip", Options: `{"pass_tlvs":"none"}`}, "options", "want true, false, or the tags"},
-		{Rule{Targets: "sip", Options: `{"on_unknown":"hope"}`}, "options", "retry or fail"},
+		{Rule{Targets: "sip", Options: `{"on_unknown":"hope"}`}, "options", "retry, hold or fail"},
 		{Rule{Targets: "app?", Options: `{"wait":9999}`}, "options", "wait"},
 		{Rule{Targets: "sip", Name: strings.Repeat("x", 300)}, "name", "longer"},
 	} {

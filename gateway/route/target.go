@@ -35,6 +35,7 @@ type Target struct {
 	// FailUnknown ends the message where the fate of an attempt is unknown; else the next target has its turn, and the message may
 	// arrive twice.
 	FailUnknown bool
+	HoldUnknown bool // it is kept until somebody says by message_retry or message_cancel what becomes of it
 }
 
 const (
@@ -244,7 +245,7 @@ func (t *targets) set(o options) {
 		if t.list[i].Waits && o.Wait > 0 {
 			t.list[i].Wait = time.Duration(o.Wait) * time.Second
 		}
-		t.list[i].FailUnknown = o.Unknown == "fail"
+		t.list[i].FailUnknown, t.list[i].HoldUnknown = o.Unknown == "fail", o.Unknown == "hold"
 	}
 	t.rotate()
 }

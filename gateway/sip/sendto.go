@@ -60,3 +60,17 @@ func (e *Endpoint) otherHop(uri string) (*hop, error) {
 	}
 	return stored.(*hop), nil
 }
+
+// Ready says that a next hop may take messages: that of a URI, or where it is empty one of sip.outbound_uri, or users who register.
+// One is known not to where it is probed and does not answer.
+func (e *Endpoint) Ready(uri string) bool {
+	if uri != "" || e.registrar != nil {
+		return true // it is not probed, and users come and go
+	}
+	for _, h := range e.hops {
+		if !h.probed || !h.down.Load() {
+			return true
+		}
+	}
+	return len(e.hops) == 0
+}

@@ -30,3 +30,39 @@ func (c *connection) load() int {
 	}
 	return busy * 1000 / room
 }
+
+// Capacity says how many segments may be on their way by a connection at once: the windows of its binds that are up. Zero: nothing
+// can leave by it now.
+func (c *Connections) Capacity(name string) int {
+	connection, ok := (*c.table.Load())[name]
+	if !ok {
+		return 0
+	}
+	connection.mu.Lock()
+	defer connection.mu.Unlock()
+	if !connection.enabled || !connection.sends() {
+		return 0
+	}
+	return connection.usable() * connection.cfg.Window
+}
+
+// Capacity is the same for an account, with those of its binds that can receive.
+func (a *Accounts) Capacity(systemID string) int {
+	account := (*a.table.Load())[systemID]
+	if account == nil {
+		return 0
+	}
+	account.mu.Lock()
+	defer account.mu.Unlock()
+	return account.usable() * max(account.row.Window, 1)
+}
+
+// usable is how many binds messages can begin on. The lock is held.
+func (o *outbox) usable() (n int) {
+	for _, l := range o.lanes {
+		if l.session != nil && !l.draining {
+			n++
+		}
+	}
+	return n
+}

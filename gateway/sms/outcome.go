@@ -63,12 +63,13 @@ const (
 	CauseStore             // the database did not take what must be kept
 	CauseLoop              // it would go back where it came from
 	CauseInternal          // our own fault
+	CauseBehind            // an older message to its recipient waits: this one is deferred behind it
 	Causes                 // how many there are
 )
 
 func (c Cause) String() string {
 	return [...]string{"", "no route", "no bind is up", "queue full", "no answer", "refused", "validity expired",
-		"not encodable", "shutting down", "database unavailable", "loop", "internal error"}[c]
+		"not encodable", "shutting down", "database unavailable", "loop", "internal error", "an older message to the recipient waits"}[c]
 }
 
 // Protocol says whose Status an Outcome carries.
@@ -92,6 +93,9 @@ type Outcome struct {
 	Status   uint32
 	Detail   string // for people: what happened, and what to do
 
+	// Deferred says that nobody took it, and that it is kept in the database and tried again: we answer for it.
+	Deferred bool
+
 	Egress   Leg       // the target that took it, or that was tried last
 	SMSCIDs  []string  // of its segments, in order, as the SMSC gave them; an empty string where a segment has none
 	Segments int       // how many it went out in; 0 where the egress knows none
@@ -106,6 +110,9 @@ type Outcome struct {
 func Failed(severity Severity, cause Cause, detail string) Outcome {
 	return Outcome{Fate: NotSent, Severity: severity, Cause: cause, Detail: detail}
 }
+
+// Taken says that the sender need not care for the message any more: the next hop has it, or we keep it.
+func (o Outcome) Taken() bool { return o.Fate == Accepted || o.Deferred }
 
 // Reason says in a few words why the message was not accepted.
 func (o Outcome) Reason() string {

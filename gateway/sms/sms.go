@@ -53,6 +53,8 @@ type Message struct {
 	Received time.Time // when the ingress had it
 	Expires  time.Time // end of validity; zero: none
 
+	NoDefer bool // its sender would rather hear that nobody takes it than have it kept
+
 	Connection string // the connection that the sender asks for by name; empty lets the routes decide
 	// IdempotencyKey is the sender's name for what it wants done once; empty: it gave none.
 	IdempotencyKey string

@@ -21,6 +21,7 @@ type batch struct {
 	receipts   []*op
 	contacts   contactWrites
 	journal    []*op
+	deferrals  []*op
 	parts      map[sms.ID]struct{} // those that were put or deleted
 	args       []any
 
@@ -33,14 +34,16 @@ func newBatch(ctx context.Context, db *DB) (*batch, error) {
 	s, err := newStatements(ctx, db.dialect, db.write.DB,
 		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages,
 		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact,
-		queueEvent, ackEvents, reserveEvents, insertNote, dropNotes)
+		queueEvent, ackEvents, reserveEvents, insertNote, dropNotes,
+		insertDeferred, attemptDeferred, postponeDeferred, delayDeferred, dropDeferred, selectOldest, promoteDeferred, endMessages, dropTexts,
+		freeKeys)
 	return &batch{
 		db: db, statements: s, parts: map[sms.ID]struct{}{}, contacts: contactWrites{last: map[sms.ID]*sms.Contact{}},
 	}, err
 }
 
 // run writes ops. They are gathered by kind, in an order that keeps theirs wherever it matters: a report follows the insert of
-// its message, and a part that is put again, or after it was deleted, is put on its own.
+// its message or the end of its wait, and a part that is put again, or after it was deleted, is put on its own.
 func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 	b.reset()
 	for i := range ops {
@@ -74,6 +77,8 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 			}
 		case opJournal:
 			b.journal = append(b.journal, o)
+		case opAttempt, opPostpone, opDelay, opEnd, opPromote:
+			b.deferrals = append(b.deferrals, o)
 		}
 	}
 	return b.flush(ctx, tx)
@@ -81,7 +86,7 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 
 func (b *batch) reset() {
 	b.inserts, b.reports, b.puts, b.deletes = b.inserts[:0], b.reports[:0], b.puts[:0], b.deletes[:0]
-	b.receipts, b.journal = b.receipts[:0], b.journal[:0]
+	b.receipts, b.journal, b.deferrals = b.receipts[:0], b.journal[:0], b.deferrals[:0]
 	b.contacts.reset()
 	b.owed, b.notes = nil, nil
 	clear(b.parts)
@@ -91,6 +96,9 @@ func (b *batch) reset() {
 func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
 	b.reportFresh()
 	if err := b.insert(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.moveDeferrals(ctx, tx); err != nil {
 		return err
 	}
 	if err := b.report(ctx, tx); err != nil {
@@ -135,27 +143,48 @@ func (b *batch) insert(ctx context.Context, tx *sql.Tx) error {
 	b.args = b.args[:0]
 	rows := 0
 	for _, o := range b.inserts {
-		r := o.record
-		if len(r.Segments) == 0 {
-			continue
-		}
-		id, leg := r.Message.ID.String(), escape(r.Egress.String())
-		for i := range r.Segments {
-			b.args = segmentRow(b.args, id, leg, &r.Segments[i])
-			if rows++; rows == chunks[0] {
-				if err := b.statements.exec(ctx, tx, statement{insertSegment, rows}, b.args); err != nil {
-					return err
-				}
-				b.args, rows = b.args[:0], 0
-			}
-		}
-	}
-	for args := b.args; rows > 0; {
-		n := chunkFor(rows)
-		if err := b.statements.exec(ctx, tx, statement{insertSegment, n}, args[:n*len(segmentColumns)]); err != nil {
+		if err := b.segmentsOf(ctx, tx, o.record, &rows); err != nil {
 			return err
 		}
-		args, rows = args[n*len(segmentColumns):], rows-n
+	}
+	if err := b.rest(ctx, tx, insertSegment, len(segmentColumns), rows); err != nil {
+		return err
+	}
+	return b.insertDeferrals(ctx, tx)
+}
+
+// segmentsOf appends the rows of a record's segments to b.args, which has some already.
+func (b *batch) segmentsOf(ctx context.Context, tx *sql.Tx, r *Record, rows *int) error {
+	if len(r.Segments) == 0 {
+		return nil
+	}
+	id, leg := r.Message.ID.String(), escape(r.Egress.String())
+	for i := range r.Segments {
+		b.args = segmentRow(b.args, id, leg, &r.Segments[i])
+		if err := b.oneMore(ctx, tx, insertSegment, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneMore counts a row in b.args, and inserts those once they fill a statement; rest inserts what is left.
+func (b *batch) oneMore(ctx context.Context, tx *sql.Tx, t template, rows *int) error {
+	if *rows++; *rows < chunks[0] {
+		return nil
+	}
+	err := b.statements.exec(ctx, tx, statement{t, *rows}, b.args)
+	b.args, *rows = b.args[:0], 0
+	return err
+}
+
+func (b *batch) rest(ctx context.Context, tx *sql.Tx, t template, columns, rows int) error {
+	for args := b.args; rows > 0; {
+		n := chunkFor(rows)
+		if err := b.statements.exec(ctx, tx, statement{t, n}, args[:n*columns]); err != nil {
+			return err
+		}
+		args, rows = args[n*columns:], rows-n
 	}
 	return nil
 }

@@ -31,6 +31,11 @@ const (
 	opDelayReceipt
 	opContacts
 	opJournal
+	opAttempt
+	opPostpone
+	opDelay
+	opEnd
+	opPromote
 )
 
 // op is a queued write.
@@ -39,11 +44,13 @@ type op struct {
 	record  *Record       // opInsert
 	report  SegmentReport // opReport
 	message *sms.Message  // opPutPart
-	ids     []sms.ID      // opDeleteParts, and opContacts those that are dropped
+	ids     []sms.ID      // opDeleteParts, opAttempt, opPostpone, and opContacts those that are dropped
 
 	contacts []sms.Contact // opContacts
 
-	owed AccountReceipt // opDropReceipt, opDelayReceipt
+	owed     AccountReceipt // opDropReceipt, opDelayReceipt
+	deferral *Deferral      // opAttempt, opPostpone, opDelay
+	end      *End           // opDelay, opEnd, opPromote
 
 	journal journalWrite // opJournal
 

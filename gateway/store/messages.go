@@ -127,7 +127,7 @@ func (db *DB) records(ctx context.Context, clause string, args ...any) ([]*Recor
 			return nil, fmt.Errorf("db: %w", err)
 		}
 	}
-	return records, nil
+	return records, db.addDeferrals(ctx, records)
 }
 
 func (db *DB) segments(ctx context.Context, ids []any, records map[string]*Record) error {

@@ -41,6 +41,8 @@ type Record struct {
 	ReportError string
 	DoneTime    time.Time
 	Updated     time.Time // zero on insert: now
+	Deferral    *Deferral // how it waits, where State is RecordDeferred
+	Targets     []string  // that an application decided on, as route.ParseTarget reads them; none: the rules decide
 }
 
 // Segment is a row of table message_segment: what went out as one short message by the record's egress.
@@ -159,6 +161,7 @@ type rare struct {
 	Notify           *sms.Notify         `json:"notify,omitempty"`
 	Wanted           []sms.WantedReceipt `json:"wanted,omitempty"`
 	Hops             int16               `json:"hops,omitempty"`
+	Targets          []string            `json:"targets,omitempty"`
 }
 
 type rareTLV struct {
@@ -167,15 +170,16 @@ type rareTLV struct {
 }
 
 // rareOf gives the column's value: nil where there is nothing rare.
-func rareOf(m *sms.Message) (any, error) {
+func rareOf(rec *Record) (any, error) {
+	m := rec.Message
 	if m.ServiceType == "" && m.ProtocolID == 0 && !m.ReplaceIfPresent && !m.ReplyPath && !m.Incomplete && !m.Part.IsSet() &&
-		len(m.TLVs) == 0 && m.Notify == nil && len(m.Wanted) == 0 && m.Hops == 0 {
+		len(m.TLVs) == 0 && m.Notify == nil && len(m.Wanted) == 0 && m.Hops == 0 && len(rec.Targets) == 0 {
 		return nil, nil
 	}
 	r := rare{
 		ServiceType: escape(m.ServiceType), ProtocolID: m.ProtocolID, ReplaceIfPresent: m.ReplaceIfPresent,
 		ReplyPath: m.ReplyPath, Incomplete: m.Incomplete, Notify: m.Notify,
-		Wanted: m.Wanted, Hops: m.Hops,
+		Wanted: m.Wanted, Hops: m.Hops, Targets: rec.Targets,
 	}
 	if m.Part.IsSet() {
 		r.Part = &m.Part
@@ -223,7 +227,7 @@ func (db *DB) messageRow(args []any, r *Record) ([]any, error) {
 			return args, err
 		}
 	}
-	options, err := rareOf(m)
+	options, err := rareOf(r)
 	if err != nil {
 		return args, err
 	}
@@ -300,6 +304,7 @@ func scanRecord(rows *sql.Rows) (*Record, error) {
 		if err := json.Unmarshal([]byte(options.String), &o); err != nil {
 			return nil, fmt.Errorf("message %s: options: %w", id, err)
 		}
+		r.Targets = o.Targets
 		if err := o.to(m); err != nil {
 			return nil, fmt.Errorf("message %s: options: %w", id, err)
 		}

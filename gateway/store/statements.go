@@ -56,6 +56,16 @@ const (
 	reserveEvents
 	insertNote
 	dropNotes
+	insertDeferred
+	attemptDeferred
+	postponeDeferred
+	delayDeferred
+	dropDeferred
+	selectOldest
+	promoteDeferred
+	endMessages
+	dropTexts
+	freeKeys
 	selectKeys
 	selectMatches
 )
@@ -96,6 +106,28 @@ func (s statement) text(d *dialect) string {
 		return d.insert("event_note", []string{"id", "node", "name", "params"}, s.n)
 	case dropNotes:
 		return "DELETE FROM event_note WHERE id IN " + list(s.n)
+	case insertDeferred:
+		return d.insert("deferred", deferredColumns, s.n)
+	case attemptDeferred:
+		return "UPDATE deferred SET trying = 1, waiting = 0, next_attempt = ?, changed = ? WHERE id IN " + list(s.n)
+	case postponeDeferred:
+		return "UPDATE deferred SET next_attempt = ? WHERE waiting = 1 AND id IN " + list(s.n)
+	case delayDeferred:
+		return "UPDATE deferred SET trying = 0, target = ?, queue = ?, waiting = ?, next_attempt = ?, give_up = ?, attempts = ?, " +
+			"unknown_fates = ?, reason = ?, changed = ? WHERE id IN " + list(s.n)
+	case dropDeferred:
+		return "DELETE FROM deferred WHERE id IN " + list(s.n)
+	case selectOldest:
+		return "SELECT MIN(id) FROM deferred WHERE queue IN " + list(s.n) + " GROUP BY queue"
+	case promoteDeferred:
+		return "UPDATE deferred SET waiting = 0, next_attempt = ? WHERE id IN " + list(s.n)
+	case endMessages:
+		return "UPDATE message SET state = ?, egress = ?, rule = ?, attempts = ?, receipt = ?, report_state = ?, report_error = ?, " +
+			"done_time = ?, next_attempt = ?, updated = ? WHERE id IN " + list(s.n)
+	case dropTexts:
+		return "UPDATE message SET text = '', data = NULL WHERE id IN " + list(s.n)
+	case freeKeys:
+		return "UPDATE message SET idempotency_key = NULL WHERE id IN " + list(s.n)
 	case selectKeys:
 		return selectKeysText(d, s.n)
 	default:

@@ -5,8 +5,8 @@
 //
 //   - A write whose done(nil) was called is on disk. One goroutine commits what has gathered, so that durability costs one
 //     sync for many messages; when nothing else is under way, a write is committed at once.
-//   - Insert, Report, PutPart, DeleteParts, KeepContacts, FindSegments and FindKey never block and start no goroutine: they queue, and
-//     where the queue is full they refuse with ErrBusy. Each done is called exactly once, with no lock held, from the goroutine that commits or
+//   - Insert, Report, PutPart, DeleteParts, KeepContacts, Attempt, Delay, End, Promote, FindSegments and FindKey never block and start no
+//     goroutine: they queue, and where the queue is full they refuse with ErrBusy. Each done is called exactly once, with no lock held, from the goroutine that commits or
 //     reads (or, where it is refused, before the call returns); it must be cheap and must not wait for another write.
 //   - The writes of one DB take effect in the order that they were queued, and a bad one does not fail its neighbours.
 //   - A database that went away fails what was queued with an error and is used again as soon as it is back.

@@ -251,11 +251,11 @@ func (r *Reassembler) End(whole *sms.Message, o sms.Outcome) (parts []sms.ID, jo
 	joined = a.joined
 	delete(r.given, whole)
 	a.given, a.joined = nil, nil
-	if o.Fate != sms.Accepted && o.Severity != sms.Permanent {
+	if !o.Taken() && o.Severity != sms.Permanent {
 		return nil, joined
 	}
 	r.drop(a)
-	refused := o.Fate != sms.Accepted
+	refused := !o.Taken()
 	for _, m := range a.parts {
 		r.past.put(r.past.sum(m), verdict{completed: m.Part.Seq == a.last, refused: refused})
 		if !m.ID.IsZero() {

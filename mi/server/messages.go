@@ -38,7 +38,10 @@ func (s *Server) messageSend(ctx context.Context, p mi.MessageSendParams, reply 
 
 // sent is the answer to a message_send.
 func sent(id sms.ID, o sms.Outcome) (mi.MessageSendResult, error) {
-	if o.Fate != sms.Accepted {
+	switch {
+	case o.Deferred:
+		return mi.MessageSendResult{ID: id.String(), State: string(store.RecordDeferred), Reason: o.Reason()}, nil
+	case o.Fate != sms.Accepted:
 		return mi.MessageSendResult{}, sendError(id, o)
 	}
 	result := mi.MessageSendResult{
@@ -65,6 +68,9 @@ func sentOnce(o gateway.Once) (mi.MessageSendResult, error) {
 	r := o.Record
 	result := mi.MessageSendResult{
 		ID: o.ID.String(), State: string(r.State), Segments: len(r.Segments), Coding: r.Message.Alphabet.String(),
+	}
+	if r.Deferral != nil {
+		result.Reason = r.Deferral.Reason
 	}
 	for _, segment := range r.Segments {
 		result.SMSCIDs = append(result.SMSCIDs, segment.SMSCID)
@@ -93,6 +99,7 @@ func message(p mi.MessageSendParams) (*sms.Message, *mi.Error) {
 		Connection:  p.Connection,
 
 		IdempotencyKey: p.IdempotencyKey,
+		NoDefer:        p.Defer != nil && !*p.Defer,
 	}
 	switch {
 	case utf8.RuneCountInString(p.IdempotencyKey) > 255:

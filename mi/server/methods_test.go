@@ -374,3 +374,22 @@ func TestSMPPAddValues(t *testing.T) {
 		t.Errorf("got %q, want %q", core.values, want)
 	}
 }
+
+// A message that was kept is answered with success, and with why.
+func TestMessageSendDeferred(t *testing.T) {
+	core := newFakeCore()
+	core.accept = func(m *sms.Message, done func(sms.Outcome)) {
+		o := sms.Failed(sms.Temporary, sms.CauseNotReady, "it is not bound yet")
+		o.Deferred = !m.NoDefer
+		done(o)
+	}
+	s := start(t, core, Options{})
+	got := s.call(t, `{"jsonrpc":"2.0","method":"message_send","params":{"from":"100","to":"+49","text":"x"},"id":1}`)
+	if !strings.Contains(got, `"state":"deferred","reason":"no bind is up: it is not bound yet"`) {
+		t.Error(got)
+	}
+	got = s.call(t, `{"jsonrpc":"2.0","method":"message_send","params":{"from":"100","to":"+49","text":"x","defer":false},"id":1}`)
+	if !strings.Contains(got, `"code":480`) {
+		t.Error(got)
+	}
+}

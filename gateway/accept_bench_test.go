@@ -1,0 +1,31 @@
+package gateway_test
+
+import (
+	"testing"
+	"time"
+
+	"sipsmpp/gateway/gatewaytest"
+	"sipsmpp/gateway/sms"
+)
+
+// What a message costs that a connection takes at once, in memory alone.
+func BenchmarkAccept(b *testing.B) {
+	r := newRig(b, gatewaytest.SMSCConfig{Keep: -1}, func(c *sms.ConnectionConfig) { c.Window = 100 })
+	from, to := sms.ParseAddress("100"), sms.ParseAddress("+4915112345678")
+	room := make(chan struct{}, 100)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		room <- struct{}{}
+		m := &sms.Message{Ingress: sms.MI, From: from, To: to, Text: "Your code is 123456.", Received: time.Now()}
+		r.gw.Accept(m, func(o sms.Outcome) {
+			if o.Fate != sms.Accepted {
+				b.Error(o)
+			}
+			<-room
+		})
+	}
+	for range cap(room) {
+		room <- struct{}{}
+	}
+}

@@ -1,0 +1,228 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+// What becomes of attempts to send deferred messages. An event is published before the write that it tells of is queued, so that a
+// crash between them makes it come twice, and not never.
+
+// missed takes an attempt that nobody took: the message waits on, or is given up.
+func (k *keeper) missed(p *passage, o sms.Outcome) {
+	now := time.Now()
+	d := p.flight.deferral
+	if o.Cause == sms.CauseShutdown || o.Cause == sms.CauseStore { // it says nothing of the message
+		d.Next, d.Changed = now, now
+		k.delay(p.flight, d)
+		return
+	}
+	if !now.Before(d.GiveUp) && o.Severity != sms.Permanent {
+		o = expiredOutcome(d.GiveUp)
+	}
+	target := p.route.Targets[max(p.attempt, 1)-1]
+	if o.Severity == sms.Permanent || target.Reject || o.Fate == sms.Unknown && target.FailUnknown {
+		k.fail(p, o)
+		return
+	}
+	d.Attempts, d.Changed, d.Reason = p.attempts(), now, o.Reason()
+	if o.Fate == sms.Unknown {
+		d.Unknown++
+		k.counters.unknown.Add(1)
+	}
+	k.place(p, &d)
+	if p.holds(o) {
+		d.Waiting, d.Queue = store.WaitingOperator, 0
+	}
+	d.Next = k.nextAttempt(&d, now)
+	if o.Cause == sms.CauseQueueFull || o.Severity == sms.Throttled {
+		k.mu.Lock()
+		p.flight.backlog.paused = now.Add(targetPause)
+		k.mu.Unlock()
+	}
+	k.tell(p, &d)
+	k.delay(p.flight, d)
+}
+
+// putOff lets a message wait on that was not tried, since it has no target or none that is up.
+func (k *keeper) putOff(p *passage, o sms.Outcome) {
+	now := time.Now()
+	d := p.flight.deferral
+	if len(p.route.Targets) > 0 {
+		k.place(p, &d)
+	}
+	d.Reason, d.Changed = o.Reason(), now
+	// The time that it has waited grows with each time that it is put off, and so does the time to the next.
+	wait := min(max(now.Sub(p.m.Received)/4, time.Duration(k.config.FirstDelay)), time.Duration(k.config.MaxDelay))
+	d.Next = now.Add(wait - wait/5 + rand.N(wait*2/5+1))
+	k.delay(p.flight, d)
+}
+
+// place says where a message waits by its route, which may have changed.
+func (k *keeper) place(p *passage, d *store.Deferral) {
+	d.Target = targetOf(p.route.Targets)
+	d.Queue = queueOf(d.Target, p.out.To)
+	d.Waiting = store.WaitingTime
+}
+
+// nextAttempt is when a message is to be tried again: the delay doubles with each attempt, and is a fifth longer or shorter by
+// chance, so that what failed together is not tried together.
+func (k *keeper) nextAttempt(d *store.Deferral, now time.Time) time.Time {
+	switch d.Waiting {
+	case store.WaitingBehind:
+		return now.Add(safetyTime)
+	case store.WaitingOperator:
+		return d.GiveUp
+	}
+	wait := time.Duration(k.config.FirstDelay)
+	for range d.Attempts - 1 {
+		if wait *= 2; wait >= time.Duration(k.config.MaxDelay) {
+			wait = time.Duration(k.config.MaxDelay)
+			break
+		}
+	}
+	return now.Add(wait - wait/5 + rand.N(wait*2/5+1))
+}
+
+// delay writes how a message waits on.
+func (k *keeper) delay(f *flight, d store.Deferral) {
+	was := f.deferral
+	k.order.Lock()
+	defer k.order.Unlock()
+	left := int64(0)
+	k.mu.Lock()
+	b := f.backlog
+	k.land(f)
+	if d.Queue != was.Queue || d.Target != was.Target {
+		if f.backlog.leave(was.Queue, was.Octets) {
+			left = was.Queue
+		}
+		b = k.backlog(d.Target)
+		b.join(d.Queue, d.Octets)
+	}
+	k.mu.Unlock()
+	k.save(f, func(done func(error)) { k.db.Delay(d, left, done) }, func() {
+		now := time.Now()
+		k.mu.Lock()
+		if d.Waiting == store.WaitingTime {
+			b.dueAt(d.Next)
+		}
+		if left != 0 {
+			f.backlog.dueAt(now)
+		}
+		k.mu.Unlock()
+	})
+}
+
+// sent takes an attempt that a next hop took, where nobody waits for a report.
+func (k *keeper) sent(p *passage, o sms.Outcome) {
+	k.accepted(p)(p.record(o, store.RecordDone), func(error) {})
+}
+
+// accepted gives what writes the record of a message that a next hop took.
+func (k *keeper) accepted(p *passage) func(*store.Record, func(error)) {
+	return func(r *store.Record, done func(error)) {
+		k.counters.sent.Add(1)
+		k.end(p.flight, store.End{Record: r, DropText: !k.g.keepsTexts()}, func() { done(nil) })
+	}
+}
+
+// fail gives a message up. Its sender, who was told that we have it, is told what became of it, as far as that is wanted.
+func (k *keeper) fail(p *passage, o sms.Outcome) {
+	k.failAs(p, o, reportState(o))
+}
+
+func (k *keeper) failAs(p *passage, o sms.Outcome, state sms.State) {
+	g, m, now := k.g, p.m, time.Now()
+	k.counters.failed.Add(1)
+	if state == sms.StateExpired {
+		k.counters.expired.Add(1)
+	}
+	g.measures.gaveUp(p, &o)
+	p.tellFailed(o)
+	r := &store.Record{
+		Message: m, State: store.RecordFailed, Egress: o.Egress, Rule: p.route.Rule, Attempts: p.attempts(), Report: state,
+		ReportError: errorOf(o), DoneTime: now,
+	}
+	known := recordedOf(r)
+	told := store.MessageReport{State: state, Error: r.ReportError, DoneTime: now, Changed: true, Complete: true}
+	if known.hears(told) {
+		p.tell(report(known, told))
+	}
+	owed := g.relay.owe(known, o.Egress, told)
+	if r.Egress == (sms.Leg{}) && len(p.route.Targets) > 0 {
+		r.Egress = p.route.Targets[0].Leg
+	}
+	k.end(p.flight, store.End{Record: r, Receipts: owed, DropText: !g.keepsTexts()}, func() {
+		g.relay.send(owed)
+		if known.hears(told) {
+			g.tellSender(known, told)
+		}
+	})
+}
+
+// end writes that the wait of a message is over, and calls done once that is written.
+func (k *keeper) end(f *flight, e store.End, done func()) {
+	e.Queue = f.deferral.Queue
+	k.order.Lock()
+	defer k.order.Unlock()
+	k.mu.Lock()
+	k.land(f)
+	e.Followed = f.backlog.leave(e.Queue, f.deferral.Octets)
+	k.mu.Unlock()
+	k.waiting.Add(-1)
+	k.save(f, func(written func(error)) { k.db.End(e, written) }, func() {
+		if e.Followed {
+			k.due(f.backlog, time.Now())
+		}
+		done()
+	})
+}
+
+// land frees the place that a message has among those on their way. Its id is free once its end is written. The lock is held.
+func (k *keeper) land(f *flight) {
+	if !f.loose {
+		f.backlog.inFlight--
+		delete(f.backlog.busy, f.deferral.Queue)
+		f.loose = true
+	}
+}
+
+// save makes a write that must be made: where it fails it is made again until it succeeds, and until then the message is on its way.
+func (k *keeper) save(f *flight, write func(func(error)), saved func()) {
+	write(func(err error) {
+		k.mu.Lock()
+		if err != nil {
+			if len(k.unsaved) == 0 {
+				k.log.Error("what became of a deferred message could not be written; trying again each second", "message", f.deferral.ID, "error", err)
+			}
+			k.unsaved = append(k.unsaved, func() { k.save(f, write, saved) })
+			k.mu.Unlock()
+			return
+		}
+		delete(k.flying, f.deferral.ID)
+		if k.finished != nil {
+			k.finished[f.deferral.ID] = struct{}{}
+		}
+		k.mu.Unlock()
+		saved()
+		k.signal()
+	})
+}
+
+// saveAgain makes the writes again that failed.
+func (k *keeper) saveAgain() {
+	k.mu.Lock()
+	list := k.unsaved
+	k.unsaved = nil
+	k.mu.Unlock()
+	for _, write := range list {
+		write()
+	}
+}
+
+// keepsTexts says that records have what their messages say.
+func (g *Gateway) keepsTexts() bool { return g.config.Records.Text == nil || *g.config.Records.Text }

@@ -1,0 +1,487 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"sipsmpp/gateway/route"
+	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
+)
+
+const (
+	// keeperTick is how often is looked for what is over, and how often a write that failed is made again.
+	keeperTick = time.Second
+	// mendInterval is how often is looked for what waits for a message that is gone.
+	mendInterval = time.Minute
+	// lookAgain is the wait where what is due cannot be tried yet: its turn comes with the end of another.
+	lookAgain = 200 * time.Millisecond
+	// targetPause is the wait after a target said that it does not keep up.
+	targetPause = time.Second
+	// pageSize is how many messages are given up, mended or looked at for a new route in one go.
+	pageSize = 200
+	// leaseTime is when a message is due again whose attempt is never heard of.
+	leaseTime = 15 * time.Minute
+)
+
+// run tries what is due, until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-k.wake:
+		case <-ctx.Done():
+			k.stop()
+			return
+		}
+		timer.Reset(k.round(ctx))
+	}
+}
+
+// stop ends attempts that were written down and not made: they were never sent.
+func (k *keeper) stop() {
+	k.mu.Lock()
+	k.stopped = true
+	list := k.recorded
+	k.recorded = nil
+	k.mu.Unlock()
+	for _, p := range list {
+		k.missed(p, sms.Failed(sms.Temporary, sms.CauseShutdown, ""))
+	}
+}
+
+// round does what is due now, and says when to look again.
+func (k *keeper) round(ctx context.Context) time.Duration {
+	k.attempt()
+	if k.waiting.Load() == 0 {
+		return time.Hour // or until something is kept
+	}
+	now := time.Now()
+	next := now.Add(keeperTick)
+	if now.Sub(k.swept) >= keeperTick {
+		k.swept = now
+		k.saveAgain()
+		if k.expire(ctx, now) {
+			k.swept, next = time.Time{}, now
+		}
+	}
+	mend := now.Sub(k.mended) >= mendInterval
+	if mend {
+		k.mended = now
+	}
+	k.tryAsked(ctx, now)
+	k.mu.Lock()
+	list := make([]*backlog, 0, len(k.backlogs))
+	for _, b := range k.backlogs {
+		if b.count > 0 {
+			list = append(list, b)
+		}
+	}
+	k.mu.Unlock()
+	for _, b := range list {
+		if mend && k.share(b) > 0 && k.mend(ctx, b, now) {
+			k.mended = time.Time{}
+		}
+		if at := k.fill(ctx, b, now); at.Before(next) {
+			next = at
+		}
+	}
+	return max(0, time.Until(next))
+}
+
+// attempt makes the attempts that are written down.
+func (k *keeper) attempt() {
+	k.mu.Lock()
+	list := k.recorded
+	k.recorded = nil
+	k.mu.Unlock()
+	for _, p := range list {
+		p.try()
+	}
+}
+
+// fill tries what is due for a target, as far as its share of the windows has room, and says when to look again.
+func (k *keeper) fill(ctx context.Context, b *backlog, now time.Time) time.Time {
+	share := k.share(b)
+	k.mu.Lock()
+	pass, next, paused, room := b.pass, b.next, b.paused, share-b.inFlight
+	looked := room + min(len(k.flying), maxFlying) + 16 // those on their way are among what is read
+	k.mu.Unlock()
+	if pass != nil && pass.forced {
+		room, paused = maxFlying, time.Time{}
+	}
+	switch {
+	case room <= 0: // the end of one on its way tells when that changes
+		return now.Add(keeperTick)
+	case share == 0 && (pass == nil || !pass.forced): // and here its leg does
+		return now.Add(keeperTick)
+	case now.Before(paused):
+		return paused
+	case pass == nil && now.Before(next):
+		return next
+	}
+	if share > 0 {
+		k.mu.Lock()
+		b.next = now.Add(time.Hour) // what becomes due from here on is noted
+		k.mu.Unlock()
+		taken, err := k.try(ctx, b, room, false, func() ([]store.Deferral, error) {
+			return k.db.DueDeferrals(ctx, b.target, now, looked)
+		})
+		if err == nil {
+			var first time.Time
+			if first, err = k.db.NextDeferral(ctx, b.target); err == nil && !first.IsZero() {
+				if taken == 0 && !first.After(now) {
+					first = now.Add(lookAgain)
+				}
+				k.mu.Lock()
+				b.dueAt(first)
+				k.mu.Unlock()
+			}
+		}
+		if err != nil {
+			k.failedToRead(ctx, b, err)
+			k.due(b, now.Add(keeperTick))
+			return now.Add(keeperTick)
+		}
+		room -= taken
+	}
+	if pass != nil && room > 0 {
+		k.goOn(ctx, b, pass, room)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if b.pass != nil {
+		return now
+	}
+	return b.next
+}
+
+// goOn tries the next messages of a pass.
+func (k *keeper) goOn(ctx context.Context, b *backlog, pass *pass, room int) {
+	limit := min(room, pageSize)
+	read := 0
+	_, err := k.try(ctx, b, limit, pass.forced, func() ([]store.Deferral, error) {
+		list, err := k.db.LaterDeferrals(ctx, b.target, pass.after, pass.since, limit)
+		if read = len(list); read > 0 {
+			pass.after = list[read-1]
+		}
+		return list, err
+	})
+	if err != nil {
+		k.failedToRead(ctx, b, err)
+	}
+	k.mu.Lock()
+	if b.pass == pass && (err != nil || read < limit) {
+		b.pass = nil
+	}
+	k.mu.Unlock()
+}
+
+func (k *keeper) failedToRead(ctx context.Context, b *backlog, err error) {
+	if ctx.Err() == nil {
+		k.log.Error("the messages that wait could not be read; trying again", "target", b.target, "error", err)
+	}
+}
+
+// try reads deferrals of a target and tries at most room of them, after it was written down. It says how many. With forced, those
+// that have no ready target are left as they are, for the time that theirs is up; else they are put off.
+func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, read func() ([]store.Deferral, error)) (int, error) {
+	claimed, parked, err := k.claim(ctx, b, room, read)
+	if err != nil || len(claimed) == 0 {
+		return 0, err
+	}
+	records, err := k.db.DeferredMessages(ctx, claimed)
+	if err != nil {
+		k.release(b, claimed)
+		return 0, err
+	}
+	k.dropLost(b, claimed, records)
+	var list []*passage
+	var ids []sms.ID
+	now := time.Now()
+	for _, r := range records {
+		f := &flight{deferral: *r.Deferral, backlog: b}
+		p := k.passage(r, f)
+		switch {
+		case !now.Before(f.deferral.GiveUp):
+			k.fail(p, expiredOutcome(f.deferral.GiveUp))
+		case p.route.Loop || len(p.route.Targets) == 0:
+			k.putOff(p, sms.Failed(sms.Temporary, sms.CauseNoRoute, "no rule names a target for it now"))
+		case k.isAsked(b, f.deferral.Queue) || k.anyReady(p.route.Targets):
+			list, ids = append(list, p), append(ids, f.deferral.ID)
+		case forced && targetOf(p.route.Targets) == b.target:
+			k.release(b, []store.Deferral{f.deferral})
+		default:
+			k.putOff(p, sms.Failed(sms.Temporary, sms.CauseNotReady, "no target of its route is up"))
+		}
+	}
+	if len(ids) > 0 {
+		k.db.Attempt(ids, now.Add(leaseTime), func(err error) { k.attempted(b, list, err) })
+	}
+	for _, d := range parked { // behind the attempt, which has woken the one before it
+		d.Waiting, d.Next = store.WaitingBehind, now.Add(safetyTime)
+		k.db.Delay(d, 0, func(error) {}) // else it is only due once more
+	}
+	return len(list), nil
+}
+
+// claim reads deferrals, and takes those that can be tried now: in each queue the oldest, unless one is on its way. parked are those
+// that gave the time, and are not the oldest.
+func (k *keeper) claim(ctx context.Context, b *backlog, room int, read func() ([]store.Deferral, error)) (claimed, parked []store.Deferral, err error) {
+	err = k.reading(func() error {
+		list, err := read()
+		if err != nil {
+			return err
+		}
+		oldest, err := k.oldest(ctx, b, list)
+		if err != nil {
+			return err
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for _, timer := range list {
+			if len(claimed) == room {
+				break
+			}
+			d := timer
+			if first, ok := oldest[d.Queue]; ok {
+				d = first
+			}
+			if !k.free(b, d) {
+				continue
+			}
+			k.flying[d.ID] = struct{}{}
+			if d.Queue != 0 {
+				b.busy[d.Queue] = struct{}{}
+			}
+			b.inFlight++
+			claimed = append(claimed, d)
+			if timer.ID != d.ID {
+				parked = append(parked, timer)
+			}
+		}
+		return nil
+	})
+	return claimed, parked, err
+}
+
+// reading lets f read the database. What ends meanwhile is noted, since f may have read it before.
+func (k *keeper) reading(f func() error) error {
+	k.mu.Lock()
+	k.finished = make(map[sms.ID]struct{})
+	k.mu.Unlock()
+	defer func() {
+		k.mu.Lock()
+		k.finished = nil
+		k.mu.Unlock()
+	}()
+	return f()
+}
+
+// oldest gives the oldest message of the queues in which others wait behind those of a list.
+func (k *keeper) oldest(ctx context.Context, b *backlog, list []store.Deferral) (map[int64]store.Deferral, error) {
+	var shared []int64
+	k.mu.Lock()
+	for _, d := range list {
+		if _, busy := b.busy[d.Queue]; !busy && b.queues[d.Queue] > 1 {
+			shared = append(shared, d.Queue)
+		}
+	}
+	k.mu.Unlock()
+	if len(shared) == 0 {
+		return nil, nil
+	}
+	found, err := k.db.OldestDeferrals(ctx, shared)
+	oldest := make(map[int64]store.Deferral, len(found))
+	for _, d := range found {
+		oldest[d.Queue] = d
+	}
+	return oldest, err
+}
+
+// free says that a message is not on its way, and none of its queue in b is. The lock is held.
+func (k *keeper) free(b *backlog, d store.Deferral) bool {
+	_, taken := k.flying[d.ID]
+	if !taken {
+		_, taken = k.finished[d.ID]
+	}
+	if !taken && b != nil {
+		_, taken = b.busy[d.Queue]
+	}
+	return !taken
+}
+
+// release takes back a claim of which nothing came. With no backlog it took no places there.
+func (k *keeper) release(b *backlog, list []store.Deferral) {
+	k.mu.Lock()
+	for _, d := range list {
+		if b != nil {
+			b.inFlight--
+			delete(b.busy, d.Queue)
+		}
+		delete(k.flying, d.ID)
+	}
+	k.mu.Unlock()
+}
+
+// dropLost forgets deferrals whose messages somebody deleted from the database.
+func (k *keeper) dropLost(b *backlog, claimed []store.Deferral, records []*store.Record) {
+	if len(claimed) == len(records) {
+		return
+	}
+	known := make(map[sms.ID]bool, len(records))
+	for _, r := range records {
+		known[r.Message.ID] = true
+	}
+	for _, d := range claimed {
+		if !known[d.ID] {
+			k.log.Error("a message waits that is no longer in table message: it is forgotten", "message", d.ID)
+			f := k.loose(d)
+			f.loose = b == nil
+			k.end(f, store.End{Record: &store.Record{Message: &sms.Message{ID: d.ID}, State: store.RecordFailed}}, func() {})
+		}
+	}
+}
+
+// passage makes the way of a deferred message anew: its route is decided at each attempt.
+func (k *keeper) passage(r *store.Record, f *flight) *passage {
+	p := &passage{g: k.g, m: r.Message, flight: f, done: func(sms.Outcome) {}}
+	if p.route = k.g.routes.Load().Decide(r.Message); len(r.Targets) > 0 {
+		var targets []route.Target
+		for _, text := range r.Targets {
+			if t, err := route.ParseTarget(text); err == nil {
+				targets = append(targets, t)
+			}
+		}
+		p.route.Targets, p.route.Loop, p.route.Decided = targets, false, true
+	}
+	p.route.Targets = onward(p.route.Targets)
+	p.out, p.counts = p.route.Rewrite(r.Message), k.g.measures.rules.of(&p.route)
+	return p
+}
+
+// attempted makes attempts once they are written down. It is called by the committer, and leaves them to the scheduler.
+func (k *keeper) attempted(b *backlog, list []*passage, err error) {
+	k.mu.Lock()
+	stopped := k.stopped
+	if err == nil && !stopped {
+		k.recorded = append(k.recorded, list...)
+	}
+	k.mu.Unlock()
+	switch {
+	case err != nil:
+		k.log.Error("attempts could not be written down, and are not made; trying again", "target", b.target, "error", err)
+		deferrals := make([]store.Deferral, len(list))
+		for i, p := range list {
+			deferrals[i] = p.flight.deferral
+		}
+		k.release(b, deferrals)
+		k.due(b, time.Now().Add(keeperTick))
+		return
+	case stopped:
+		for _, p := range list {
+			k.missed(p, sms.Failed(sms.Temporary, sms.CauseShutdown, ""))
+		}
+	}
+	k.signal()
+}
+
+// tryAsked tries the oldest message of queues that somebody asked for, whatever is known of their target.
+func (k *keeper) tryAsked(ctx context.Context, now time.Time) {
+	k.mu.Lock()
+	list := k.asked
+	var byBacklog map[*backlog][]int64
+	if len(list) > 0 {
+		byBacklog = make(map[*backlog][]int64)
+		for q, b := range list {
+			byBacklog[b] = append(byBacklog[b], q)
+		}
+	}
+	k.mu.Unlock()
+	for b, queues := range byBacklog {
+		_, err := k.try(ctx, b, len(queues), false, func() ([]store.Deferral, error) { return k.db.OldestDeferrals(ctx, queues) })
+		if err != nil {
+			k.failedToRead(ctx, b, err)
+			continue
+		}
+		k.mu.Lock()
+		for _, q := range queues {
+			delete(k.asked, q)
+		}
+		k.mu.Unlock()
+	}
+}
+
+func (k *keeper) isAsked(b *backlog, queue int64) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.asked[queue] == b
+}
+
+// expire gives up what nobody took in time, and says whether there is more of it.
+func (k *keeper) expire(ctx context.Context, now time.Time) (more bool) {
+	var claimed []store.Deferral
+	err := k.reading(func() error {
+		list, err := k.db.ExpiredDeferrals(ctx, now, pageSize)
+		more = len(list) == pageSize
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for _, d := range list {
+			if k.free(nil, d) {
+				k.flying[d.ID] = struct{}{}
+				claimed = append(claimed, d)
+			}
+		}
+		return err
+	})
+	if err == nil && len(claimed) > 0 {
+		err = k.expireAll(ctx, claimed)
+	}
+	if err != nil && ctx.Err() == nil {
+		k.log.Error("the messages whose validity ended could not be read; trying again", "error", err)
+	}
+	return err == nil && more && len(claimed) > 0
+}
+
+func (k *keeper) expireAll(ctx context.Context, claimed []store.Deferral) error {
+	records, err := k.db.DeferredMessages(ctx, claimed)
+	if err != nil {
+		k.release(nil, claimed)
+		return err
+	}
+	k.dropLost(nil, claimed, records)
+	for _, r := range records {
+		k.fail(k.passage(r, k.loose(*r.Deferral)), expiredOutcome(r.Deferral.GiveUp))
+	}
+	return nil
+}
+
+// loose is the flight of a message that is not tried: it takes no place among those on their way.
+func (k *keeper) loose(d store.Deferral) *flight {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return &flight{deferral: d, backlog: k.backlog(d.Target), loose: true}
+}
+
+func expiredOutcome(at time.Time) sms.Outcome {
+	return sms.Failed(sms.Permanent, sms.CauseExpired, "nobody took it until "+at.UTC().Format(time.RFC3339))
+}
+
+// mend makes due what waits behind a message that is gone, which a failed write can leave. It says whether there is more to look at.
+func (k *keeper) mend(ctx context.Context, b *backlog, now time.Time) (more bool) {
+	stranded, alone, err := k.db.StrandedDeferrals(ctx, b.target, now, pageSize)
+	if err != nil || len(stranded) == 0 {
+		return false // it is asked again, as is what is due, which tells of the error
+	}
+	for _, queue := range alone {
+		k.promote(b, queue)
+	}
+	ids := make([]sms.ID, len(stranded))
+	for i, d := range stranded {
+		ids[i] = d.ID
+	}
+	k.db.Postpone(ids, now.Add(safetyTime), func(error) {})
+	return len(stranded) == pageSize
+}
