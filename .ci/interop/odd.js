@@ -15,7 +15,7 @@ const smpp = require('smpp');
 
 const [binaries, database] = process.argv.slice(2);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-odd-'));
-const ports = { smsc: 32776, sip: 35070, mi: 38889, events: 38890 };
+const ports = { smsc: 32776, listen: 32777, esme: 32778, sip: 35070, mi: 38889, events: 38890 };
 const mi = `http://127.0.0.1:${ports.mi}/mi`;
 
 let failures = 0;
@@ -200,6 +200,63 @@ const tests = {
     const { error } = await send('1009');
     equal('the status', error && error.data.status, 0x0B);
   },
+  'outbind: node binds on the socket that we open': async () => {
+    const received = [];
+    const listener = smpp.createServer({}, session => {
+      session.on('error', () => {});
+      session.on('outbind', pdu => session.bind_receiver({ system_id: pdu.system_id, password: pdu.password }, resp => {
+        received.push(resp.command_status);
+      }));
+      session.on('deliver_sm', pdu => {
+        received.push(pdu.short_message.message);
+        session.send(pdu.response());
+      });
+      session.on('enquire_link', pdu => session.send(pdu.response()));
+      session.on('unbind', pdu => session.send(pdu.response()));
+    });
+    listener.listen(ports.esme, '127.0.0.1');
+    try {
+      await call('smpp_add', { name: 'esme', ip: '127.0.0.1', port: ports.esme, system_id: 'esme', password: 'secret', session_type: 4 });
+      await until('the bind', async () => (await call('smpp_list', { name: 'esme' })).result.connections[0].state === 'bound');
+      const { result, error } = await call('message_send', { connection: 'esme', from: '100', to: '200', text: 'Grüße @ €', receipt: true });
+      if (error) throw new Error(`message_send: ${JSON.stringify(error)}`);
+      equal('what node got', received, [0, 'Grüße @ €']);
+      const report = await until('the report', () => eventsOf('E_MESSAGE_REPORT', result.id)[0]);
+      equal('the report', report.state, 'delivered');
+      await call('smpp_delete', { name: 'esme' });
+      await until('the end', () => events.some(e => e.method === 'E_SMPP_BIND_DOWN' && e.connection === 'esme'));
+    } finally {
+      listener.close();
+    }
+  },
+  'outbind: node says it to our listener': async () => {
+    await call('smpp_add', {
+      name: 'asked', ip: '127.0.0.1', port: 1, system_id: 'asked', password: 'secret', session_type: 3, options: '{"outbind":true}',
+    });
+    const says = password => new Promise(resolve => {
+      const session = smpp.connect({ host: '127.0.0.1', port: ports.listen });
+      session.on('error', () => {});
+      session.on('close', () => resolve(null));
+      session.on('bind_receiver', pdu => {
+        equal('who binds', [pdu.system_id, pdu.password], ['asked', 'secret']);
+        session.send(pdu.response({ system_id: 'node' }));
+        resolve(session);
+      });
+      session.on('unbind', pdu => session.send(pdu.response()));
+      session.on('connect', () => session.outbind({ system_id: 'asked', password }));
+    });
+    equal('an outbind with a wrong password', await says('wrong'), null);
+    const refused = await until('E_SMPP_BIND_REFUSED', () => eventsOf('E_SMPP_BIND_REFUSED')[0]);
+    equal('its event', [refused.account, refused.command_status], ['asked', 0x0E]);
+    const session = await says('secret');
+    await until('the bind', async () => (await call('smpp_list', { name: 'asked' })).result.connections[0].state === 'bound');
+    const resp = await new Promise(resolve => session.deliver_sm({ source_addr: '200', destination_addr: '100', short_message: 'by outbind' }, resolve));
+    const came = await until('E_MESSAGE_RECEIVED', () => eventsOf('E_MESSAGE_RECEIVED').find(e => e.text === 'by outbind'));
+    equal('where it came in', came.ingress, 'smpp:asked');
+    if (resp.command === 'generic_nack') throw new Error('deliver_sm was not understood');
+    await call('smpp_delete', { name: 'asked' });
+    await until('the end', () => events.some(e => e.method === 'E_SMPP_BIND_DOWN' && e.connection === 'asked'));
+  },
   'a receipt for nobody\'s message': async () => {
     await delivered('1010');
     const unmatched = await until('E_RECEIPT_UNMATCHED', () => eventsOf('E_RECEIPT_UNMATCHED')[0]);
@@ -211,12 +268,12 @@ async function main() {
   server.listen(ports.smsc, '127.0.0.1');
   await new Promise(resolve => subscriber.bind(ports.events, '127.0.0.1', resolve));
   const capture = path.join(work, 'capture.pcap');
-  const tshark = spawn('tshark', ['-q', '-i', 'lo', '-w', capture, '-f', `port ${ports.smsc}`], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const tshark = spawn('tshark', ['-q', '-i', 'lo', '-w', capture, '-f', `port ${ports.smsc} or port ${ports.listen} or port ${ports.esme}`], { stdio: ['ignore', 'ignore', 'pipe'] });
   await new Promise(resolve => tshark.stderr.on('data', d => /Capturing/.test(d) && resolve()));
   fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), `
 db: "${database}"
 sip: { listen: ["udp:127.0.0.1:${ports.sip}"] }
-smpp: { listen: ["127.0.0.1:32777"] }
+smpp: { listen: ["127.0.0.1:${ports.listen}"] }
 mi: { listen: "127.0.0.1:${ports.mi}" }
 `);
   const log = fs.openSync(path.join(work, 'sipsmppd.log'), 'w');
@@ -242,8 +299,9 @@ mi: { listen: "127.0.0.1:${ports.mi}" }
     await wait(1500); // what was captured last is not in the file at once
     tshark.kill('SIGINT');
     await new Promise(resolve => tshark.on('exit', resolve));
-    const ours = execFileSync('tshark', ['-r', capture, '-d', `tcp.port==${ports.smsc},smpp`,
-      '-Y', `tcp.dstport == ${ports.smsc} && _ws.malformed`], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+    const smppPorts = [ports.smsc, ports.listen, ports.esme];
+    const ours = execFileSync('tshark', ['-r', capture, ...smppPorts.flatMap(p => ['-d', `tcp.port==${p},smpp`]),
+      '-Y', `(tcp.dstport == ${ports.smsc} || tcp.dstport == ${ports.esme} || tcp.srcport == ${ports.listen}) && _ws.malformed`], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
     if (ours) failures++;
     console.log(ours ? `FAILED tshark: the gateway sent what is malformed:\n${ours}` : 'good   tshark finds nothing malformed of ours');
   } finally {
