@@ -130,6 +130,52 @@ func TestReceiptIDsBeyond64Bits(t *testing.T) {
 	}
 }
 
+// An SMSC that counts has messages whose ids are one another's in another notation: 16 is 10 in hexadecimal, and 0x16 is 22. The
+// receipt is for the one that has the id itself, also when its response is not there yet, and in the database.
+func TestReceiptIDsOfAnSMSCThatCounts(t *testing.T) {
+	actions := map[string]gatewaytest.Action{
+		"10": {MessageID: "10", NoReceipt: true}, "16": {MessageID: "16", ReceiptFirst: true, Delay: 300 * time.Millisecond},
+		"17": {MessageID: "17", NoReceipt: true}, "23": {MessageID: "23", NoReceipt: true},
+		"0000001F": {MessageID: "0000001F", NoReceipt: true}, "slow": {MessageID: "99", Delay: time.Second, NoReceipt: true},
+	}
+	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: func(s gatewaytest.Submit) gatewaytest.Action { return actions[s.Text()] }}, nil)
+	report := func(m *sms.Message) {
+		t.Helper()
+		if e := r.event("E_MESSAGE_REPORT").(events.MessageReport); e.ID != m.ID.String() {
+			t.Errorf("%+v, want that of %q", e, m.Text)
+		}
+	}
+	r.awaiting(sms.ReceiptFinal, "10")
+	early, _ := r.awaiting(sms.ReceiptFinal, "16") // its receipt comes before the response, while 10 waits for its own
+	report(early)
+	r.none("E_MESSAGE_REPORT")
+
+	older, _ := r.awaiting(sms.ReceiptFinal, "17")
+	newer, _ := r.awaiting(sms.ReceiptFinal, "23") // 0x17
+	r.restart()
+	r.receipt("gw", "17")
+	report(older)
+	r.receipt("gw", "23")
+	report(newer)
+
+	// Another form will do once no response can come that has the id itself.
+	hex, _ := r.awaiting(sms.ReceiptFinal, "0000001F")
+	slow := make(chan sms.Outcome, 1)
+	r.gw.Accept(&sms.Message{Ingress: sms.MI, Received: time.Now(), From: sms.ParseAddress("100"), To: sms.ParseAddress("+4915112345678"), Text: "slow"},
+		func(o sms.Outcome) { slow <- o })
+	for len(r.smsc.Submits()) < 6 {
+		if _, err := r.smsc.Next(r.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.receipt("gw", "31")
+	if len(slow) == 0 {
+		t.Error("answered before the response that could have the id")
+	}
+	report(hex)
+	r.none("E_RECEIPT_UNMATCHED")
+}
+
 // Intermediate states are told to those who asked for all, each once; of one who asked for failures only those are told.
 func TestReceiptsThatWereAskedFor(t *testing.T) {
 	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: with(gatewaytest.Action{NoReceipt: true})}, nil)

@@ -109,8 +109,16 @@ type incoming struct {
 	answer   func(wire.Status)
 	learner  learner
 	keys     []string  // the forms that its SMSC id may stand under, likeliest first
+	second   *segment  // that the database has under another form than the likeliest
 	deadline time.Time // when it stops to wait for a response that names its message; zero: it did not begin to
+	open     int       // how many submits were without an answer when it began to, and may be still
 	timer    *time.Timer
+}
+
+// segment is one that was found, and the leg that it went by.
+type segment struct {
+	leg sms.Leg
+	awaited
 }
 
 func newReports(db *store.DB, hub *events.Hub, log *slog.Logger, siblings func(sms.Leg) []sms.Leg, format func(sms.Leg) string) *reports {
@@ -139,24 +147,29 @@ func (r *reports) sent(leg sms.Leg) {
 	r.matchAll(again)
 }
 
-// closeOne ends one sending. If it was the leg's last, it gives the receipts for which no response can come any more.
+// closeOne ends one sending. It gives the receipts for which no response can come any more.
 func (r *reports) closeOne(leg sms.Leg) (again []*incoming) {
-	r.open[leg]--
-	if r.open[leg] > 0 {
-		return nil
+	if r.open[leg]--; r.open[leg] <= 0 {
+		delete(r.open, leg)
 	}
-	delete(r.open, leg)
 	for in := range r.early {
-		if slices.Contains(r.siblings(in.leg), leg) && !r.mayCome(in.leg) {
+		if !slices.Contains(r.siblings(in.leg), leg) {
+			continue
+		}
+		in.open--
+		if r.outstanding(in.leg) == 0 || in.open <= 0 && r.secondBest(in) != nil {
 			again = append(again, r.unpark(in))
 		}
 	}
 	return again
 }
 
-// mayCome says that a response is outstanding that could name the message of a receipt on this leg.
-func (r *reports) mayCome(leg sms.Leg) bool {
-	return slices.ContainsFunc(r.siblings(leg), func(l sms.Leg) bool { return r.open[l] > 0 })
+// outstanding is how many responses may come that could name the message of a receipt on this leg.
+func (r *reports) outstanding(leg sms.Leg) (n int) {
+	for _, l := range r.siblings(leg) {
+		n += r.open[l]
+	}
+	return n
 }
 
 // expect records an accepted message with its SMSC ids, by write, and then calls done. From here on its receipts find it.
@@ -175,7 +188,7 @@ func (r *reports) expect(record *store.Record, write func(*store.Record, func(er
 	r.remember(record.Egress, known)
 	var again []*incoming
 	for in := range r.early {
-		if _, _, found := r.lookup(in); found {
+		if r.lookup(in, in.keys[:1]) != nil {
 			again = append(again, r.unpark(in))
 		}
 	}
@@ -232,14 +245,23 @@ func (r *reports) matchAll(list []*incoming) {
 }
 
 // match finds the message of a receipt: in memory, then in the database; else the receipt waits, or nobody knows it.
+//
+// An id has several forms until it is known how an SMSC writes it, and the others may be those of other messages: the 16th message of
+// an SMSC that counts is in hexadecimal the 10th. So a message that has the id in another form than the likeliest is only taken for the
+// receipt's when no response can come any more that gives the id itself.
 func (r *reports) match(in *incoming) {
-	r.mu.Lock()
-	leg, a, found := r.lookup(in)
-	r.mu.Unlock()
-	if found {
-		r.store(in, leg, a)
+	if len(in.keys) == 0 {
+		r.unmatched(in)
 		return
 	}
+	r.mu.Lock()
+	found := r.lookup(in, in.keys[:1])
+	r.mu.Unlock()
+	if found != nil {
+		r.store(in, found)
+		return
+	}
+	in.second = nil
 	r.find(in, r.siblings(in.leg))
 }
 
@@ -250,49 +272,74 @@ func (r *reports) find(in *incoming, legs []sms.Leg) {
 		return
 	}
 	r.db.FindSegments(legs[0], in.keys, func(matches []store.Match, err error) {
-		switch {
-		case err != nil:
+		if err != nil {
 			r.log.Error("a receipt could not be looked up; its sender is told to try again", "leg", in.leg, "error", err)
 			in.answer(wire.StatusTemporaryAppError)
-		case len(matches) == 0:
-			r.find(in, legs[1:])
-		default:
-			m := matches[0]
-			r.store(in, m.Egress, awaited{m.Part, &recorded{
-				id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: m.Segments, notify: m.Notify,
-				ingress: m.Ingress, wanted: m.Wanted,
-			}})
+			return
 		}
+		best, rank := (*store.Match)(nil), len(in.keys)
+		for i := range matches { // the newest first
+			if at := slices.Index(in.keys, matches[i].Key); at >= 0 && at < rank {
+				best, rank = &matches[i], at
+			}
+		}
+		switch {
+		case best == nil:
+		case rank == 0:
+			r.store(in, found(best))
+			return
+		case in.second == nil:
+			in.second = found(best)
+		}
+		r.find(in, legs[1:])
 	})
 }
 
-// lookup finds the segment of a receipt in memory, and the leg that it went by. The lock is held.
-func (r *reports) lookup(in *incoming) (sms.Leg, awaited, bool) {
-	for _, leg := range r.siblings(in.leg) {
-		for _, id := range in.keys {
+func found(m *store.Match) *segment {
+	return &segment{m.Egress, awaited{m.Part, &recorded{
+		id: m.ID, ref: m.Ref, from: m.From, to: m.To, request: m.Receipt, segments: m.Segments, notify: m.Notify,
+		ingress: m.Ingress, wanted: m.Wanted,
+	}}}
+}
+
+// lookup finds the segment of a receipt in memory by the first of keys that there is one for; nil: there is none. The lock is held.
+func (r *reports) lookup(in *incoming, keys []string) *segment {
+	legs := r.siblings(in.leg)
+	for _, id := range keys {
+		for _, leg := range legs {
 			if a, found := r.awaited[segmentKey{leg, id}]; found {
-				return leg, a, true
+				return &segment{leg, a}
 			}
 		}
 	}
-	return sms.Leg{}, awaited{}, false
+	return nil
+}
+
+// secondBest is the segment that has the id of a receipt in another form than the likeliest; nil: there is none. The lock is held.
+func (r *reports) secondBest(in *incoming) *segment {
+	if len(in.keys) > 1 {
+		if s := r.lookup(in, in.keys[1:]); s != nil {
+			return s
+		}
+	}
+	return in.second
 }
 
 // park lets a receipt wait for the response that names its message, if one can still come.
 func (r *reports) park(in *incoming) {
 	r.mu.Lock()
-	if leg, a, found := r.lookup(in); found { // its response came meanwhile
+	if s := r.lookup(in, in.keys[:1]); s != nil { // its response came meanwhile
 		r.mu.Unlock()
-		r.store(in, leg, a)
+		r.store(in, s)
 		return
 	}
-	now := time.Now()
+	now, outstanding, second := time.Now(), r.outstanding(in.leg), r.secondBest(in)
 	if in.deadline.IsZero() {
-		in.deadline = now.Add(earlyWait)
+		in.deadline, in.open = now.Add(earlyWait), outstanding
 	}
-	if !r.mayCome(in.leg) || len(r.early) >= maxEarly || !now.Before(in.deadline) {
+	if outstanding == 0 || second != nil && in.open <= 0 || len(r.early) >= maxEarly || !now.Before(in.deadline) {
 		r.mu.Unlock()
-		r.unmatched(in)
+		r.giveUp(in, second)
 		return
 	}
 	r.early[in] = struct{}{}
@@ -300,12 +347,22 @@ func (r *reports) park(in *incoming) {
 		r.mu.Lock()
 		_, still := r.early[in]
 		delete(r.early, in)
+		second := r.secondBest(in)
 		r.mu.Unlock()
 		if still {
-			r.unmatched(in)
+			r.giveUp(in, second)
 		}
 	})
 	r.mu.Unlock()
+}
+
+// giveUp ends the wait of a receipt: the segment that is second best is its, or none.
+func (r *reports) giveUp(in *incoming, second *segment) {
+	if second == nil {
+		r.unmatched(in)
+		return
+	}
+	r.store(in, second)
 }
 
 func (r *reports) unpark(in *incoming) *incoming {
@@ -315,11 +372,11 @@ func (r *reports) unpark(in *incoming) *incoming {
 }
 
 // store writes what a receipt tells of its segment, tells it on, and answers.
-func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
+func (r *reports) store(in *incoming, its *segment) {
 	r.counters.matched.Add(1)
-	m := a.message
+	m, leg := its.message, its.leg
 	for _, s := range m.segments {
-		if s.Part != a.part {
+		if s.Part != its.part {
 			continue
 		}
 		if learned := in.learner.Matched(in.receipt.SMSCID, s.Key); learned != "" {
@@ -328,7 +385,7 @@ func (r *reports) store(in *incoming, leg sms.Leg, a awaited) {
 	}
 	r.write(leg, m, store.SegmentReport{
 		ID:       m.id,
-		Part:     a.part,
+		Part:     its.part,
 		State:    in.receipt.State,
 		Error:    in.receipt.Error,
 		DoneTime: in.receipt.DoneTime,
