@@ -36,6 +36,12 @@ func (c *Client) AccountSet(ctx context.Context, params mi.AccountSetParams) err
 	return err
 }
 
+// Ack calls ack: it acknowledges the events of a durable subscription that came by the connection that asks.
+func (c *Client) Ack(ctx context.Context, params mi.AckParams) error {
+	_, err := Call(ctx, c, mi.Ack, params)
+	return err
+}
+
 // ConfigDiff calls config_diff: it tells what reload would change, and which keys of the configuration want a restart.
 func (c *Client) ConfigDiff(ctx context.Context) (mi.ReloadResult, error) {
 	return Call(ctx, c, mi.ConfigDiff, mi.None{})
@@ -46,7 +52,7 @@ func (c *Client) Discover(ctx context.Context) (mi.Document, error) {
 	return Call(ctx, c, mi.Discover, mi.None{})
 }
 
-// EventSubscribe calls event_subscribe: it sends events to udp:host:port, tcp:host:port or the connection that asks, for `expire` seconds; 0 ends it.
+// EventSubscribe calls event_subscribe: it sends events to udp:host:port, tcp:host:port, webhook:URL or the connection that asks, for `expire` seconds; 0 ends it.
 func (c *Client) EventSubscribe(ctx context.Context, params mi.EventSubscribeParams) error {
 	_, err := Call(ctx, c, mi.EventSubscribe, params)
 	return err
@@ -258,6 +264,12 @@ func (c *Client) SMPPSet(ctx context.Context, params mi.SMPPSetParams) (mi.SMPPR
 // SMPPTrace calls smpp_trace: it shows the PDUs of a connection or account, readable, for some seconds.
 func (c *Client) SMPPTrace(ctx context.Context, params mi.SMPPTraceParams) (mi.SMPPTraceResult, error) {
 	return Call(ctx, c, mi.SMPPTrace, params)
+}
+
+// SubscriberDelete calls subscriber_delete: it ends a durable subscription and drops the events that wait for it.
+func (c *Client) SubscriberDelete(ctx context.Context, params mi.SubscriberDeleteParams) error {
+	_, err := Call(ctx, c, mi.SubscriberDelete, params)
+	return err
 }
 
 // SubscribersList calls subscribers_list: it lists who receives events.

@@ -168,8 +168,16 @@ func (h *Hub) weigh(s *slot, octets int) {
 type Entry struct {
 	Seq   uint64
 	Time  time.Time
-	Event Event
+	Event Event  // nil where it was read from the journal
 	JSON  []byte // the notification; shared, so it must not be changed
+}
+
+// Name is the name of its event.
+func (e Entry) Name() string {
+	if e.Event != nil {
+		return e.Event.Name()
+	}
+	return nameIn(e.JSON)
 }
 
 // Start says where a subscription begins.
@@ -191,6 +199,7 @@ type Subscription struct {
 	filter  Filter
 	matches map[string]bool // filter's answers
 	next    uint64          // the number that it reads next
+	taken   atomic.Uint64   // the last whose batch is done with, for Lag
 	since   uint64          // the number of the last event before it
 	anew    bool            // it was to resume beyond the last event: say that the sequence began anew
 	last    *uint64         // the last event to give, once the context has ended
@@ -222,6 +231,7 @@ func (h *Hub) Subscribe(filter Filter, start Start) *Subscription {
 	default:
 		s.next = start.after + 1
 	}
+	s.taken.Store(s.next - 1)
 	return s
 }
 
@@ -239,6 +249,7 @@ func (s *Subscription) Next(ctx context.Context) ([]Entry, error) {
 		}
 	}
 	s.batch = s.batch[:0]
+	s.taken.Store(s.next - 1)
 	for len(s.batch) <= maxBatch-readStep {
 		wait := s.read()
 		if wait == nil {
@@ -247,6 +258,7 @@ func (s *Subscription) Next(ctx context.Context) ([]Entry, error) {
 		if len(s.batch) > 0 {
 			break
 		}
+		s.taken.Store(s.next - 1)
 		select {
 		case <-wait:
 		case <-ctx.Done():
@@ -255,6 +267,19 @@ func (s *Subscription) Next(ctx context.Context) ([]Entry, error) {
 	}
 	s.encode()
 	return s.batch, nil
+}
+
+// Lag is how many events were published that the subscription's owner has not dealt with, and since when the oldest of them waits.
+// It may be called by any goroutine.
+func (s *Subscription) Lag() (n uint64, since time.Time) {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	taken := s.taken.Load()
+	if taken >= h.head {
+		return 0, time.Time{}
+	}
+	return h.head - taken, h.slot(max(taken+1, h.first)).at
 }
 
 // read appends what one step of the ring has for the filter. It gives a channel where there is no more, which is closed when

@@ -99,6 +99,9 @@ func (ds *Durables) written(k *Journalled, err error) {
 		behind := len(w.unwritten) > 0
 		w.Unlock()
 		entry := Entry{Seq: k.Seq, Time: k.Time, Event: k.event, JSON: k.JSON()}
+		if k.loss.Count > 0 {
+			entry.Event = k.loss
+		}
 		for _, d := range k.takers {
 			d.appended(entry, behind)
 		}

@@ -92,6 +92,8 @@ type MIConfig struct {
 	Listen  string   `yaml:"listen"`
 	Socket  string   `yaml:"socket"`  // Unix socket for the MI, file mode 0600
 	Origins []string `yaml:"origins"` // web pages that may call the MI, as their Origin says: https://admin.example.org
+	// Webhooks are what the URLs of webhooks begin with, * for all; with none there can be none.
+	Webhooks []string `yaml:"webhooks"`
 	// Tokens are who may call it. With none it serves loopback only, and everybody there.
 	Tokens      []MIToken `yaml:"tokens"`
 	TLSCert     string    `yaml:"tls_cert"` // PEM files, read again when they change: with them the MI is HTTPS
@@ -224,6 +226,7 @@ func (c Config) Check() []sms.Fault {
 		fault("mi.listen", "without mi.tokens the MI serves loopback only, since whoever reaches it rules the gateway: set mi.tokens, or listen on 127.0.0.1")
 	}
 	faults = append(faults, c.Events.check()...)
+	faults = append(faults, c.MI.checkWebhooks()...)
 	faults = append(faults, c.MI.checkAccess()...)
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"sipsmpp/events"
@@ -51,6 +53,15 @@ func (c EventsConfig) check() (faults []sms.Fault) {
 		fault("abandoned", "want an hour or more, such as 720h")
 	}
 	return faults
+}
+
+// checkWebhooks names the faults of `mi.webhooks`.
+func (c MIConfig) checkWebhooks() (list []sms.Fault) {
+	_, faults := ParseWebhookURLs(c.Webhooks)
+	for _, i := range slices.Sorted(maps.Keys(faults)) {
+		list = append(list, sms.Fault{Path: fmt.Sprintf("mi.webhooks[%d]", i), Reason: faults[i].Error()})
+	}
+	return list
 }
 
 func (c EventsConfig) limits() events.Limits {

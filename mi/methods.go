@@ -40,10 +40,12 @@ var (
 	ListStatistics  = declare[ListStatisticsParams, map[string]string]("list_statistics", "lists the statistics and their types").reads()
 	ResetStatistics = declare[StatisticsParams, string]("reset_statistics", "sets statistics to zero").operates()
 
-	EventsList      = declare[None, EventsListResult]("events_list", "lists the events that the gateway publishes").reads(RoleApp)
-	EventSubscribe  = declare[EventSubscribeParams, string]("event_subscribe", "sends events to udp:host:port, tcp:host:port or the connection that asks, for `expire` seconds; 0 ends it").reads(RoleApp).changesWith("socket")
-	SubscribersList = declare[SubscribersListParams, SubscribersListResult]("subscribers_list", "lists who receives events").reads()
-	RaiseEvent      = declare[RaiseEventParams, string]("raise_event", "publishes an event of an application").operates().told()
+	EventsList       = declare[None, EventsListResult]("events_list", "lists the events that the gateway publishes").reads(RoleApp)
+	EventSubscribe   = declare[EventSubscribeParams, string]("event_subscribe", "sends events to udp:host:port, tcp:host:port, webhook:URL or the connection that asks, for `expire` seconds; 0 ends it").reads(RoleApp).changesWith("socket")
+	Ack              = declare[AckParams, string]("ack", "acknowledges the events of a durable subscription that came by the connection that asks").reads(RoleApp)
+	SubscribersList  = declare[SubscribersListParams, SubscribersListResult]("subscribers_list", "lists who receives events").reads()
+	SubscriberDelete = declare[SubscriberDeleteParams, string]("subscriber_delete", "ends a durable subscription and drops the events that wait for it").operates(RoleApp)
+	RaiseEvent       = declare[RaiseEventParams, string]("raise_event", "publishes an event of an application").operates().told()
 )
 
 // SMPPListParams chooses one connection or account; without a name, all.
@@ -279,9 +281,24 @@ type EventType struct {
 // EventSubscribeParams says which events go where.
 type EventSubscribeParams struct {
 	Event  string  `json:"event"`            // shell patterns, separated by commas
-	Socket string  `json:"socket,omitempty"` // udp:host:port, tcp:host:port; without it the WebSocket or Unix socket that asks
-	Expire *uint32 `json:"expire,omitempty"` // seconds; 3600 unless given, 0 ends it
+	Socket string  `json:"socket,omitempty"` // udp:host:port, tcp:host:port, webhook:https://...; without it the WebSocket or Unix socket that asks
+	Expire *uint32 `json:"expire,omitempty"` // seconds; 3600 unless given, 0 ends it; what is durable has no end unless it is given
 	After  *uint64 `json:"after,omitempty"`  // without Socket: resume behind this seq; 0 is all that is kept
+	// Durable is the name of a durable subscription. A webhook is one by itself, called by its URL unless this names it.
+	Durable string `json:"durable,omitempty"`
+	Secret  string `json:"secret,omitempty"` // of a webhook: what its requests are signed with
+	Window  int    `json:"window,omitempty"` // of a durable one without Socket: most events that are not acknowledged; 1000 unless given
+}
+
+// SubscriberDeleteParams names a durable subscription.
+type SubscriberDeleteParams struct {
+	Name string `json:"name"`
+}
+
+// AckParams acknowledges everything up to Seq. Durable names the subscription where the connection has more than one.
+type AckParams struct {
+	Seq     uint64 `json:"seq"`
+	Durable string `json:"durable,omitempty"`
 }
 
 // SubscribersListParams chooses an event, or one subscriber to it.
@@ -303,8 +320,15 @@ type Subscribed struct {
 
 // Subscriber is who receives events.
 type Subscriber struct {
-	Socket string `json:"socket"` // udp:host:port, tcp:host:port, ws:host:port
+	Socket string `json:"socket"` // udp:host:port, tcp:host:port, ws:host:port, unix, webhook:URL; durable where nobody is connected
 	Expire string `json:"expire"` // seconds that are left, or never
+	// Lag is how many events were published that it has not taken; of a durable one, how many wait that it has not acknowledged.
+	Lag        uint64  `json:"lag,omitzero"`
+	LagSeconds float64 `json:"lag_seconds,omitzero"` // since when the oldest of them waits
+	Durable    string  `json:"durable,omitempty"`    // name of a durable subscription
+	Owner      string  `json:"owner,omitempty"`      // of a durable one: the name of the token that it belongs to
+	LastError  string  `json:"last_error,omitempty"` // why it cannot be reached
+	RetryAt    Time    `json:"retry_at,omitzero"`    // when that is tried again
 }
 
 // RaiseEventParams is an event: Event is E_ and capitals, digits or '_'; Params an object or a list.

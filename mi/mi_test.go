@@ -27,7 +27,8 @@ func TestMethods(t *testing.T) {
 		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]",
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",
-		"events_list", "event_subscribe event [socket] [expire] [after]", "subscribers_list [event] [socket]", "raise_event event [params]",
+		"events_list", "event_subscribe event [socket] [expire] [after] [durable] [secret] [window]", "ack seq [durable]",
+		"subscribers_list [event] [socket]", "subscriber_delete name", "raise_event event [params]",
 		"rpc.discover",
 		"reload", "config_diff",
 		"route_list [id] [after] [limit]",
@@ -62,7 +63,7 @@ func TestRecipes(t *testing.T) {
 		{Version.Declaration, "[[]]"},
 		{SMPPList.Declaration, "[[] [name]]"},
 		{SMPPEnable.Declaration, "[[name]]"},
-		{EventSubscribe.Declaration, "[[event] [event socket expire after]]"},
+		{EventSubscribe.Declaration, "[[event] [event socket expire after durable secret window]]"},
 	} {
 		if got := fmt.Sprint(tt.d.Recipes()); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.d.Name, got, tt.want)
@@ -128,7 +129,7 @@ func TestDecode(t *testing.T) {
 		{with(GetStatistics), `["smpp:","sip:"]`, StatisticsParams{[]string{"smpp:", "sip:"}}},
 		{with(GetStatistics), `[]`, `{"parameter":"statistics","reason":"missing; the usage is: get_statistics statistics"}`},
 		{with(GetStatistics), `[[["a"]]]`, `{"parameter":"statistics","reason":"want a list of strings"}`},
-		{with(EventSubscribe), `["E_*","udp:a:1","0"]`, EventSubscribeParams{"E_*", "udp:a:1", u32(0), nil}},
+		{with(EventSubscribe), `["E_*","udp:a:1","0"]`, EventSubscribeParams{Event: "E_*", Socket: "udp:a:1", Expire: u32(0)}},
 		{with(RaiseEvent), `{"event":"E_X","params":{"a":1}}`, RaiseEventParams{"E_X", json.RawMessage(`{"a":1}`)}},
 		{with(RaiseEvent), `["E_X"," {\"a\":1} "]`, RaiseEventParams{"E_X", json.RawMessage(`{"a":1}`)}},
 		{with(RaiseEvent), `["E_X",[1]]`, RaiseEventParams{"E_X", json.RawMessage(`[1]`)}},

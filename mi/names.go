@@ -11,6 +11,7 @@ var otherNames = map[string]string{
 	"evi:subscribe":    "event_subscribe",
 	"evi:subscribers":  "subscribers_list",
 	"evi:raise":        "raise_event",
+	"evi:ack":          "ack",
 	"statistics:get":   "get_statistics",
 	"statistics:list":  "list_statistics",
 	"statistics:reset": "reset_statistics",

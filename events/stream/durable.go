@@ -62,7 +62,7 @@ func (h *Handler) serveDurable(w http.ResponseWriter, r *http.Request, filter ev
 			conn.Close(websocket.ClosePolicyViolation, clipReason(err.Error()))
 		}
 	})
-	err = copySession(ctx, session, conn.Write)
+	err = CopySession(ctx, session, conn.Write)
 	if cause := session.Cause(); cause != nil {
 		err = cause
 	}
@@ -117,8 +117,8 @@ func windowOf(s string) (int, error) {
 	return n, nil
 }
 
-// copySession writes a session's events, as many at once as gathered, until a write fails or the session ends.
-func copySession(ctx context.Context, s *events.Session, write func(messages ...[]byte) error) error {
+// CopySession writes a session's events, as many at once as gathered, until a write fails or the session ends.
+func CopySession(ctx context.Context, s *events.Session, write func(messages ...[]byte) error) error {
 	var messages [][]byte
 	for {
 		entries, err := s.Next(ctx)

@@ -108,15 +108,26 @@ func TestDurableOverRestarts(t *testing.T) {
 		if err := ws.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"ack","params":{"seq":%d},"id":"a"}`, last)); err != nil {
 			t.Fatal(err)
 		}
-		if _, data, err := ws.ReadMessage(); err != nil || string(data) != `{"jsonrpc":"2.0","id":"a","result":"OK"}` {
-			t.Fatalf("%s %v", data, err)
+		answered, others := false, 0
+		for range 3 { // the answer, and the two for which the window has room now
+			_, data, err := ws.ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(data) == `{"jsonrpc":"2.0","id":"a","result":"OK"}` {
+				answered = true
+			} else if e, err := events.Parse(data); err == nil && e.Seq > last {
+				others++
+			}
 		}
-		got, _ = readAttempts(t, ws, 2)
+		if !answered || others != 2 {
+			t.Errorf("answered %t, %d events", answered, others)
+		}
 		ws.Close()
 		other := dialDurable(t, server, query)
 		again, last := readAttempts(t, other, 2)
-		if fmt.Sprint(got, again) != "[4 5] [4 5]" {
-			t.Errorf("got %v, again %v", got, again)
+		if fmt.Sprint(again) != "[4 5]" {
+			t.Errorf("again %v", again)
 		}
 		third := dialDurable(t, server, query)
 		if e := closeError(t, other); e.Code != websocket.ClosePolicyViolation || e.Text != events.ErrTakenOver.Error() {

@@ -38,6 +38,10 @@ type active struct {
 	cancel  context.CancelFunc
 	expiry  *time.Timer
 	expires time.Time
+	cursor  *events.Subscription
+
+	failure string // of the last attempt; empty: it went well
+	retryAt time.Time
 }
 
 const (
@@ -99,11 +103,11 @@ func (s *Subscribers) Subscribe(filter events.Filter, socket string, expire time
 		cancel:  cancel,
 		expiry:  time.AfterFunc(expire, cancel),
 		expires: time.Now().Add(expire),
+		cursor:  s.hub.Subscribe(filter, events.Now),
 	}
 	s.active[key] = a
-	cursor := s.hub.Subscribe(filter, events.Now)
 	s.wait.Go(func() {
-		s.send(ctx, cursor, network, address)
+		s.send(ctx, a, network, address)
 		cancel()
 		a.expiry.Stop()
 		s.mu.Lock()
@@ -116,13 +120,13 @@ func (s *Subscribers) Subscribe(filter events.Filter, socket string, expire time
 }
 
 // send sends until ctx ends.
-func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, network, address string) {
+func (s *Subscribers) send(ctx context.Context, a *active, network, address string) {
 	log := s.log.With("subscriber", network+":"+address)
 	var conn *subscriberConn
 	defer func() { conn.hangUp() }()
 	retry := retryMin
 	for {
-		entries, err := cursor.Next(ctx)
+		entries, err := a.cursor.Next(ctx)
 		if err != nil {
 			return
 		}
@@ -139,9 +143,13 @@ func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, net
 				}
 			}
 			if sent = err == nil; sent {
+				if retry != retryMin {
+					s.failed(a, "", time.Time{})
+				}
 				retry = retryMin
 				continue
 			}
+			s.failed(a, err.Error(), time.Now().Add(retry))
 			log.Debug("a subscriber cannot be reached", "error", err, "retry", retry)
 			conn.hangUp()
 			conn, err = nil, nil
@@ -153,6 +161,12 @@ func (s *Subscribers) send(ctx context.Context, cursor *events.Subscription, net
 			retry = min(2*retry, retryMax)
 		}
 	}
+}
+
+func (s *Subscribers) failed(a *active, reason string, retryAt time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.failure, a.retryAt = reason, retryAt
 }
 
 // subscriberConn is a connection to a subscriber. A nil one is none.
@@ -231,7 +245,9 @@ func (s *Subscribers) List() []Subscriber {
 	list := make([]Subscriber, 0, len(s.active))
 	for _, a := range s.active {
 		if a.ctx.Err() == nil {
-			list = append(list, Subscriber{Filter: a.filter, Socket: a.socket, Expire: Left(a.expires)})
+			one := Subscriber{Filter: a.filter, Socket: a.socket, Expire: Left(a.expires), LastError: a.failure, RetryAt: a.retryAt}
+			one.Lag, one.Since = a.cursor.Lag()
+			list = append(list, one)
 		}
 	}
 	return list

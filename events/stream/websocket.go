@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -42,7 +43,7 @@ type Handler struct {
 
 	mu          sync.Mutex
 	entered     int
-	subscribers map[*Conn]Subscriber
+	subscribers map[*Conn]*subscriber
 	wait        sync.WaitGroup
 }
 
@@ -51,11 +52,22 @@ type Subscriber struct {
 	Filter events.Filter
 	Socket string // ws:host:port, udp:host:port, tcp:host:port
 	Expire string // seconds that are left, or never
+
+	Lag       uint64    // events that were published and that it has not taken
+	Since     time.Time // when the oldest of them was
+	LastError string    // why it cannot be reached; empty: it can
+	RetryAt   time.Time
+}
+
+// subscriber is a WebSocket's, with where it is.
+type subscriber struct {
+	Subscriber
+	cursor *events.Subscription
 }
 
 // NewHandler makes a handler; Close ends its streams.
 func NewHandler(hub *events.Hub, durables *events.Durables, log *slog.Logger) *Handler {
-	h := &Handler{hub: hub, durables: durables, log: log, subscribers: make(map[*Conn]Subscriber)}
+	h := &Handler{hub: hub, durables: durables, log: log, subscribers: make(map[*Conn]*subscriber)}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }
@@ -100,7 +112,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, who Who) {
 		return
 	}
 	h.mu.Lock()
-	h.subscribers[conn] = Subscriber{Filter: filter, Socket: "ws:" + r.RemoteAddr, Expire: "never"}
+	h.subscribers[conn] = &subscriber{Subscriber{Filter: filter, Socket: "ws:" + r.RemoteAddr, Expire: "never"}, subscription}
 	h.mu.Unlock()
 	defer func() {
 		h.mu.Lock()
@@ -224,7 +236,9 @@ func (h *Handler) Subscribers() []Subscriber {
 	defer h.mu.Unlock()
 	list := make([]Subscriber, 0, len(h.subscribers))
 	for _, s := range h.subscribers {
-		list = append(list, s)
+		one := s.Subscriber
+		one.Lag, one.Since = s.cursor.Lag()
+		list = append(list, one)
 	}
 	return list
 }

@@ -304,10 +304,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return f
 	}}
 	if c != nil {
-		who.Name = c.Name
-		if c.role == mi.RoleRead {
-			who.Refusal = c.Name + " has role read, which changes nothing, and a durable subscription is kept by the gateway: want role app, operator or admin"
-		}
+		who.Name, who.Refusal = c.Name, c.mayKeep()
 	}
 	s.events.Serve(w, r, who)
 }

@@ -23,7 +23,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeCore is a core with one connection, acme, that says of a message what the test set.
 type fakeCore struct {
-	hub *events.Hub
+	hub      *events.Hub
+	durables *events.Durables
 
 	mu       sync.Mutex
 	ids      *sms.IDs
@@ -65,7 +66,7 @@ func (c *fakeCore) AcceptOnce(m *sms.Message, done func(gateway.Once)) {
 
 func (c *fakeCore) Events() *events.Hub { return c.hub }
 
-func (c *fakeCore) Durables() *events.Durables { return nil }
+func (c *fakeCore) Durables() *events.Durables { return c.durables }
 
 func (c *fakeCore) Connections() []smpp.ConnectionStatus {
 	return []smpp.ConnectionStatus{{

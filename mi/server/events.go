@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"sipsmpp/events"
@@ -32,6 +33,9 @@ func (s *Server) eventSubscribe(ctx context.Context, p mi.EventSubscribeParams) 
 	if refusal != nil {
 		return "", refusal
 	}
+	if p.Durable != "" || strings.HasPrefix(p.Socket, webhookPrefix) {
+		return s.subscribeDurable(ctx, p, filter)
+	}
 	expire := defaultExpire
 	if p.Expire != nil {
 		expire = time.Duration(*p.Expire) * time.Second
@@ -39,7 +43,7 @@ func (s *Server) eventSubscribe(ctx context.Context, p mi.EventSubscribeParams) 
 	if p.Socket == "" {
 		peer, ok := peerOf(ctx)
 		if !ok {
-			return "", badValue("socket", "want udp:host:port or tcp:host:port; only a WebSocket or the Unix socket can get events itself")
+			return "", badValue("socket", "want udp:host:port, tcp:host:port or webhook:URL; only a WebSocket or the Unix socket can get events itself")
 		}
 		start := events.Now
 		if p.After != nil {
@@ -64,7 +68,7 @@ func (s *Server) eventSubscribe(ctx context.Context, p mi.EventSubscribeParams) 
 	return mi.OK, nil
 }
 
-func (s *Server) subscribersList(_ context.Context, p mi.SubscribersListParams) (mi.SubscribersListResult, error) {
+func (s *Server) subscribersList(ctx context.Context, p mi.SubscribersListParams) (mi.SubscribersListResult, error) {
 	list := append(s.subscribers.List(), s.events.Subscribers()...)
 	s.mu.Lock()
 	for peer := range s.peers {
@@ -72,16 +76,30 @@ func (s *Server) subscribersList(_ context.Context, p mi.SubscribersListParams) 
 	}
 	s.mu.Unlock()
 	byName := make(map[string][]mi.Subscriber)
-	for _, l := range list {
-		name := cmp.Or(l.Filter.String(), "*")
-		takes := p.Event == "" || p.Event == name || l.Filter.Match(p.Event)
-		if takes && (p.Socket == "" || p.Socket == l.Socket) {
-			byName[name] = append(byName[name], mi.Subscriber{Socket: l.Socket, Expire: l.Expire})
+	add := func(filter events.Filter, one mi.Subscriber, since time.Time) {
+		name := cmp.Or(filter.String(), "*")
+		takes := p.Event == "" || p.Event == name || filter.Match(p.Event)
+		if !takes || p.Socket != "" && p.Socket != one.Socket {
+			return
 		}
+		if !since.IsZero() {
+			one.LagSeconds = float64(time.Since(since).Milliseconds()) / 1000
+		}
+		byName[name] = append(byName[name], one)
+	}
+	for _, l := range list {
+		add(l.Filter, mi.Subscriber{
+			Socket: l.Socket, Expire: l.Expire, Lag: l.Lag, LastError: l.LastError, RetryAt: mi.Time(l.RetryAt),
+		}, l.Since)
+	}
+	if err := s.listDurables(ctx, add); err != nil {
+		return mi.SubscribersListResult{}, err
 	}
 	result := mi.SubscribersListResult{Events: []mi.Subscribed{}}
 	for name, subscribers := range byName {
-		slices.SortFunc(subscribers, func(a, b mi.Subscriber) int { return cmp.Compare(a.Socket, b.Socket) })
+		slices.SortFunc(subscribers, func(a, b mi.Subscriber) int {
+			return cmp.Or(cmp.Compare(a.Socket, b.Socket), cmp.Compare(a.Durable, b.Durable))
+		})
 		result.Events = append(result.Events, mi.Subscribed{Name: name, Subscribers: subscribers})
 	}
 	slices.SortFunc(result.Events, func(a, b mi.Subscribed) int { return cmp.Compare(a.Name, b.Name) })

@@ -52,7 +52,9 @@ func (s *Server) register() {
 	serve(d, mi.ResetStatistics, s.resetStatistics)
 	serve(d, mi.EventsList, eventsList)
 	serveSlow(d, mi.EventSubscribe, s.eventSubscribe)
-	serve(d, mi.SubscribersList, s.subscribersList)
+	serveSlow(d, mi.SubscribersList, s.subscribersList)
+	serveSlow(d, mi.SubscriberDelete, s.subscriberDelete)
+	serve(d, mi.Ack, ack)
 	serve(d, mi.RaiseEvent, s.raiseEvent)
 }
 

@@ -31,7 +31,7 @@ func TestAsOpenSIPSTools(t *testing.T) {
 		{"smpp:reload", `{}`, `{"added":["acme"],"changed":[],"removed":[],"unchanged":2}`},
 		{"which", `{"command":"smpp_enable"}`, `[["name"]]`},
 		{"which", `{"command":"smpp:enable"}`, `[["name"]]`},
-		{"which", `{"command":"event_subscribe"}`, `[["event"],["event","socket","expire","after"]]`},
+		{"which", `{"command":"event_subscribe"}`, `[["event"],["event","socket","expire","after","durable","secret","window"]]`},
 		{"which", `{"command":"version"}`, `[[]]`},
 		{"raise_event", `["E_MINE",["a","b"]]`, `"OK"`},
 		{"evi:raise", `{"event":"E_MINE","params":["a=1"]}`, `"OK"`},

@@ -52,6 +52,7 @@ type peer struct {
 
 	mu            sync.Mutex
 	subscriptions map[string]*subscription // by filter
+	durables      map[string]*events.Session
 }
 
 type subscription struct {
@@ -60,6 +61,7 @@ type subscription struct {
 	cancel  context.CancelFunc
 	expiry  *time.Timer
 	expires time.Time
+	cursor  *events.Subscription
 }
 
 type peerKey struct{}
@@ -78,6 +80,7 @@ func (s *Server) serve(l link, name string, c *caller) {
 		answers:       make(chan answer, maxInProgress),
 		slots:         make(chan struct{}, maxInProgress),
 		subscriptions: make(map[string]*subscription),
+		durables:      make(map[string]*events.Session),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.WithValue(withCaller(s.ctx, c), peerKey{}, p))
 	s.mu.Lock()
@@ -186,10 +189,10 @@ func (p *peer) subscribe(hub *events.Hub, filter events.Filter, start events.Sta
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	s = &subscription{filter: filter, ctx: ctx, cancel: cancel, expiry: time.AfterFunc(expire, cancel), expires: time.Now().Add(expire)}
+	s.cursor = hub.Subscribe(filter, start)
 	p.subscriptions[name] = s
-	cursor := hub.Subscribe(filter, start)
 	p.wait.Go(func() {
-		_ = stream.Copy(ctx, cursor, p.link.Write) // the subscription or the connection ended
+		_ = stream.Copy(ctx, s.cursor, p.link.Write) // the subscription or the connection ended
 		if ctx.Err() == nil {
 			p.close()
 		}
@@ -211,7 +214,9 @@ func (p *peer) subscribed() []stream.Subscriber {
 	var list []stream.Subscriber
 	for _, s := range p.subscriptions {
 		if s.ctx.Err() == nil {
-			list = append(list, stream.Subscriber{Filter: s.filter, Socket: p.name, Expire: stream.Left(s.expires)})
+			one := stream.Subscriber{Filter: s.filter, Socket: p.name, Expire: stream.Left(s.expires)}
+			one.Lag, one.Since = s.cursor.Lag()
+			list = append(list, one)
 		}
 	}
 	return list

@@ -96,6 +96,7 @@ type Server struct {
 	certificate *certificate // that tls has
 	events      *stream.Handler
 	subscribers *stream.Subscribers
+	webhooks    *stream.Webhooks
 	http        *http.Server
 	origins     atomic.Pointer[origins]
 	host        string // of Listen
@@ -134,6 +135,7 @@ func New(core Core, options Options) *Server {
 		options:     options,
 		events:      stream.NewHandler(core.Events(), core.Durables(), options.Log),
 		subscribers: stream.NewSubscribers(core.Events(), options.Log),
+		webhooks:    stream.NewWebhooks(core.Durables(), webhookURLs(options.Config.MI.Webhooks).Check, options.Log),
 		peers:       make(map[*peer]struct{}),
 		access:      newAccess(),
 	}
@@ -264,6 +266,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	s.events.Close()
 	s.subscribers.Close()
+	s.webhooks.Close()
 	err := s.http.Shutdown(ctx)
 	for _, p := range peers {
 		p.drain(ctx)
