@@ -55,7 +55,10 @@ var Examples = []Example{
 
 	{"events_list", `{}`},
 	{"event_subscribe", `{"event":"E_MESSAGE_*","socket":"udp:127.0.0.1:9","expire":60}`},
+	{"event_subscribe", `{"event":"E_MESSAGE_*","durable":"crm"}`},
+	{"ack", `{"seq":1}`},
 	{"subscribers_list", `{}`},
+	{"subscriber_delete", `{"name":"crm"}`},
 	{"raise_event", `{"event":"E_SHOP_CLOSED","params":{"until":"08:00"}}`},
 
 	{"get_statistics", `{"statistics":["smpp:binds_bound","route:germany-sent"]}`},
