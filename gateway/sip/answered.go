@@ -10,12 +10,12 @@ import (
 const (
 	generations     = 3
 	generationTime  = 16 * time.Second // so that an answer is known for 32 to 48 s: Timer J is 64*T1 (RFC 3261, 17.2.2)
-	generationLimit = 1 << 15          // entries of one generation of a shard; beyond it the next generation begins early
+	generationLimit = 3 << 14          // entries of one generation of a shard; beyond it the next generation begins early
 	answeredShards  = 32
 )
 
-// requestKey names a request whatever the way that it came by: a hash of Call-ID, CSeq and From tag, the three that tell a
-// merged request (RFC 3261, 8.2.2.2).
+// requestKey names a request whatever the way that it came by: hashes of Call-ID, CSeq and From tag, the three that tell a
+// merged request (RFC 3261, 8.2.2.2). The first is looked up, the second is told, as a tag.
 type requestKey [2]uint64
 
 // answer is what became of a request. It holds no octets: the answer is built again from the retransmission.
@@ -45,7 +45,7 @@ type answered struct {
 type answeredShard struct {
 	mu   sync.Mutex
 	turn time.Time // when the newest generation began
-	gens [generations]map[requestKey]answer
+	gens [generations]table
 }
 
 func newAnswered() *answered {
@@ -53,9 +53,6 @@ func newAnswered() *answered {
 	now := time.Now()
 	for i := range t.shards {
 		t.shards[i].turn = now
-		for j := range generations {
-			t.shards[i].gens[j] = make(map[requestKey]answer)
-		}
 	}
 	return t
 }
@@ -67,7 +64,7 @@ func (t *answered) key(m *message, scratch []byte) (requestKey, uint64, []byte) 
 	b = append(b, m.cseq...)
 	b = append(b, '\n')
 	b = append(b, tag(m.from)...)
-	k := requestKey{maphash.Bytes(t.seeds[0], b), maphash.Bytes(t.seeds[1], b)}
+	k := requestKey{max(1, maphash.Bytes(t.seeds[0], b)), maphash.Bytes(t.seeds[1], b)}
 	if hasCookie(m.top.branch) {
 		b = append(b[:0], m.top.branch...)
 		b = append(b, '\n')
@@ -110,7 +107,7 @@ func (t *answered) begin(k requestKey, transaction uint64, now time.Time) (known
 	s.age(now)
 	what, a := s.look(k, transaction)
 	if what == isNew {
-		s.gens[0][k] = answer{transaction: transaction}
+		s.gens[0].put(entry{key: k[0], transaction: uint32(transaction)})
 	}
 	return what, a
 }
@@ -120,19 +117,21 @@ func (t *answered) finish(k requestKey, a answer) {
 	s := &t.shards[k[0]%answeredShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gens[0][k] = a
+	s.gens[0].put(entry{key: k[0], transaction: uint32(a.transaction), code: a.code, retryAfter: a.retryAfter})
 }
 
 func (s *answeredShard) look(k requestKey, transaction uint64) (known, answer) {
-	for _, g := range s.gens {
-		a, ok := g[k]
-		switch {
-		case !ok:
-		case a.transaction == transaction && a.code == 0:
+	for i := range s.gens {
+		e := s.gens[i].get(k[0])
+		if e == nil {
+			continue
+		}
+		switch a := (answer{transaction: transaction, code: e.code, retryAfter: e.retryAfter}); {
+		case e.transaction == uint32(transaction) && e.code == 0:
 			return isWorkedOn, a
-		case a.transaction == transaction:
+		case e.transaction == uint32(transaction):
 			return isAnswered, a
-		case a.code < 300:
+		case e.code < 300:
 			return isMerged, a
 		default:
 			// It was refused before, so that nothing came of it: a proxy may try another way to us.
@@ -151,7 +150,7 @@ func (s *answeredShard) age(now time.Time) {
 	if now.Sub(s.turn) >= generationTime {
 		s.turn = now
 	}
-	if len(s.gens[0]) >= generationLimit {
+	if s.gens[0].n >= generationLimit {
 		s.next()
 		s.turn = now
 	}
@@ -160,6 +159,6 @@ func (s *answeredShard) age(now time.Time) {
 func (s *answeredShard) next() {
 	oldest := s.gens[generations-1]
 	copy(s.gens[1:], s.gens[:generations-1])
-	clear(oldest)
+	oldest.clear()
 	s.gens[0] = oldest
 }

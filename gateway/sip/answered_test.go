@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -34,20 +35,58 @@ func TestAnsweredForgets(t *testing.T) {
 
 // TestAnsweredIsBounded: a flood makes it forget sooner, not grow.
 func TestAnsweredIsBounded(t *testing.T) {
+	key := func(i uint64) requestKey { // all of one shard, and spread as a hash is
+		return requestKey{answeredShards * ((i + 1) * 0x9E3779B97F4A7C15 >> 8), i}
+	}
 	table := newAnswered()
 	now := time.Now()
 	for i := range uint64(5 * generationLimit) {
-		table.begin(requestKey{answeredShards * i, i}, 1, now) // all of one shard
+		table.begin(key(i), 1, now)
 	}
 	n := 0
 	for _, g := range table.shards[0].gens {
-		n += len(g)
+		n += g.n
+		if len(g.entries) > 1<<16 {
+			t.Errorf("a table has room for %d", len(g.entries))
+		}
 	}
 	if n > generations*generationLimit || n < (generations-1)*generationLimit {
 		t.Errorf("it holds %d", n)
 	}
 	last := uint64(5*generationLimit - 1)
-	if what, _ := table.look(requestKey{answeredShards * last, last}, 1, now); what != isWorkedOn {
+	if what, _ := table.look(key(last), 1, now); what != isWorkedOn {
 		t.Error("the last one is forgotten")
+	}
+}
+
+// TestTable against a map.
+func TestTable(t *testing.T) {
+	var tab table
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 3 {
+		want := map[uint64]entry{}
+		for range 20_000 {
+			e := entry{key: 1 + random.Uint64N(10_000)*answeredShards, transaction: random.Uint32(), code: uint16(random.Uint32())}
+			tab.put(e)
+			want[e.key] = e
+		}
+		for key := range uint64(10_000) {
+			key = 1 + key*answeredShards
+			got := tab.get(key)
+			if e, ok := want[key]; ok != (got != nil) || ok && *got != e {
+				t.Fatalf("%d: %v, want %v", key, got, e)
+			}
+		}
+		if tab.n != len(want) {
+			t.Errorf("%d entries, want %d", tab.n, len(want))
+		}
+		room := len(tab.entries)
+		if tab.clear(); tab.n != 0 || tab.get(1) != nil || len(tab.entries) != room {
+			t.Errorf("emptied, it has %d entries and room for %d", tab.n, len(tab.entries))
+		}
+	}
+	tab.put(entry{key: 1})
+	if tab.clear(); tab.entries != nil {
+		t.Error("room that is not needed is kept")
 	}
 }

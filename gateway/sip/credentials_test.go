@@ -187,7 +187,7 @@ func TestStrangers(t *testing.T) {
 	kept := len(b.nonces.gens[0])
 	for i := range b.answered.shards {
 		for _, g := range b.answered.shards[i].gens {
-			kept += len(g)
+			kept += g.n
 		}
 	}
 	if kept != 0 {

@@ -151,7 +151,7 @@ func (e *Endpoint) again(m *message, from origin, key requestKey, what known, a 
 }
 
 // toTag is the same for all retransmissions of a request.
-func toTag(key requestKey) uint64 { return key[0] ^ key[1] }
+func toTag(key requestKey) uint64 { return key[1] }
 
 // refuse answers without keeping anything.
 func (e *Endpoint) refuse(m *message, from origin, key requestKey, r refusal) {

@@ -214,7 +214,7 @@ func TestWhoIsNotTrusted(t *testing.T) {
 		t.Errorf("ACK is answered:\n%s", answer)
 	}
 	for i := range b.answered.shards {
-		if n := len(b.answered.shards[i].gens[0]); n > 0 {
+		if n := b.answered.shards[i].gens[0].n; n > 0 {
 			t.Errorf("%d entries are kept of strangers", n)
 		}
 	}
