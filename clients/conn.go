@@ -147,9 +147,19 @@ func (c *connected) call(ctx context.Context, method string, params any) (json.R
 		return nil, e
 	}
 	if errors.Is(err, jsonrpc2.ErrClosed) {
+		c.drop(conn) // what waits for its end may hear of it a moment later than this
 		err = errors.New("the gateway closed the connection before it answered")
 	}
 	return result, err
+}
+
+// drop lets the next call make another connection than one that broke.
+func (c *connected) drop(conn *jsonrpc2.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == conn {
+		c.conn = nil
+	}
 }
 
 func (c *connected) close() error {

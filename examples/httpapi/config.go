@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"sipsmpp/examples/httpapi/hook"
 )
 
 // config is what httpapi.yaml says. What is left out has the default that httpapi.yaml shows.
@@ -25,9 +27,14 @@ type config struct {
 		Recipients int `yaml:"recipients"`
 		Segments   int `yaml:"segments"`
 	} `yaml:"limits"`
-	GiveUp          time.Duration `yaml:"give_up"`
-	ReportWait      time.Duration `yaml:"report_wait"`
-	PrivateWebhooks bool          `yaml:"private_webhooks"`
+	GiveUp      time.Duration `yaml:"give_up"`
+	ReportWait  time.Duration `yaml:"report_wait"`
+	CallTimeout time.Duration `yaml:"call_timeout"`
+	Webhooks    struct {
+		Private bool            `yaml:"private"`
+		Timeout time.Duration   `yaml:"timeout"`
+		Retries []time.Duration `yaml:"retries"`
+	} `yaml:"webhooks"`
 }
 
 // What a message is refunded for.
@@ -38,7 +45,8 @@ const (
 
 func defaults() config {
 	c := config{Listen: "127.0.0.1:8080", DB: "sqlite:httpapi.db", Gateway: "http://127.0.0.1:8888/mi", Subscription: "httpapi", Currency: "EUR",
-		Refund: refundUndelivered, GiveUp: 24 * time.Hour, ReportWait: 72 * time.Hour}
+		Refund: refundUndelivered, GiveUp: 24 * time.Hour, ReportWait: 72 * time.Hour, CallTimeout: 30 * time.Second}
+	c.Webhooks.Timeout, c.Webhooks.Retries = 10*time.Second, hook.Schedule
 	c.Limits.Recipients, c.Limits.Segments = 1000, 10
 	return c
 }

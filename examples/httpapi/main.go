@@ -87,12 +87,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, listening func(net.A
 	}
 	defer func() { err = errors.Join(err, gateway.Close()) }()
 	joined := link.New(db, link.FromClient(gateway), log, link.Options{
-		Subscription: c.Subscription, GiveUp: c.GiveUp, ReportWait: c.ReportWait, RefundUndelivered: c.Refund == refundUndelivered,
+		Subscription: c.Subscription, GiveUp: c.GiveUp, ReportWait: c.ReportWait, CallTimeout: c.CallTimeout, RefundUndelivered: c.Refund == refundUndelivered,
 	})
 	customers := api.New(db, log, joined.Kick, api.Options{
-		Currency: c.Currency, MaxRecipients: c.Limits.Recipients, MaxSegments: c.Limits.Segments, PrivateWebhooks: c.PrivateWebhooks,
+		Currency: c.Currency, MaxRecipients: c.Limits.Recipients, MaxSegments: c.Limits.Segments, PrivateWebhooks: c.Webhooks.Private,
 	})
-	hooks := hook.New(db, log, hook.Options{Private: c.PrivateWebhooks})
+	hooks := hook.New(db, log, hook.Options{Private: c.Webhooks.Private, Timeout: c.Webhooks.Timeout, Schedule: c.Webhooks.Retries})
 
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {

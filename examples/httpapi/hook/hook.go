@@ -139,7 +139,7 @@ func (d *Deliverer) take(ctx context.Context, free int) ([]store.Hook, error) {
 	if chosen == nil {
 		return nil, nil
 	}
-	taken, err := d.db.TakeHooks(ctx, chosen, 3*d.options.Timeout)
+	taken, err := d.db.TakeHooks(ctx, chosen, d.options.Timeout*3/2+time.Second)
 	claimed := make(map[string]bool, len(taken))
 	for _, h := range taken {
 		claimed[h.ID] = true

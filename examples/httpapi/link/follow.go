@@ -149,7 +149,7 @@ func endState(report string) (store.State, bool) {
 // ask asks the gateway what became of messages whose report is late, and ends those that nothing is heard of.
 func (l *Link) ask(ctx context.Context) {
 	for sleep(ctx, 4*l.options.Poll) {
-		due, err := l.db.Due(ctx, store.Submitted, pageOfDue, lease)
+		due, err := l.db.Due(ctx, store.Submitted, pageOfDue, l.lease())
 		if err != nil && ctx.Err() == nil {
 			l.log.Error("messages that were sent cannot be read", "error", err)
 		}
@@ -172,6 +172,10 @@ func (l *Link) askFor(ctx context.Context, m *store.Message) error {
 			_, err := l.db.End(ctx, m.ID, l.ending(state, shown.Report.Error, ids, time.Time(shown.Report.DoneTime)))
 			return err
 		}
+	}
+	if err == nil && shown.State == "failed" && shown.Report == nil { // nothing was sent: there is nothing to wait for
+		_, err := l.db.End(ctx, m.ID, store.Ending{State: store.Rejected, Refund: true})
+		return err
 	}
 	if err != nil && !errors.Is(err, mi.ErrNotFound) {
 		return errors.Join(err, l.db.Later(ctx, m.ID, backoff(7), ""))

@@ -53,6 +53,7 @@ type Options struct {
 	GiveUp       time.Duration // after which a message that the gateway does not take is given up; 24 h
 	ReportWait   time.Duration // after which a message without a report ends as unknown; 72 h
 	AskEvery     time.Duration // how often the gateway is asked for a report that did not come; 1 h
+	CallTimeout  time.Duration // of a call; 30 s
 	Parallel     int           // messages that are handed over at the same time; 32
 	Poll         time.Duration // how often the database is looked at for what is due; 250 ms
 	// RefundUndelivered says that a message that was sent and did not arrive is refunded, too.
@@ -72,6 +73,7 @@ func (o Options) withDefaults() Options {
 	set(&o.ReportWait, 72*time.Hour)
 	set(&o.AskEvery, time.Hour)
 	set(&o.Poll, 250*time.Millisecond)
+	set(&o.CallTimeout, 30*time.Second)
 	if o.Parallel <= 0 {
 		o.Parallel = 32
 	}

@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	pageOfDue = 200
-	// lease is how long one process has for a message before another attempt may be made: longer than a call takes.
-	lease       = 90 * time.Second
-	callTimeout = time.Minute
+	pageOfDue    = 200
+	writeTimeout = 30 * time.Second
 )
+
+// lease is how long one process has for a message before another attempt may be made: longer than a call takes.
+func (l *Link) lease() time.Duration { return l.options.CallTimeout*3/2 + time.Second }
 
 // submit hands to the gateway what is queued.
 func (l *Link) submit(ctx context.Context) {
@@ -24,7 +25,7 @@ func (l *Link) submit(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
-		due, err := l.db.Due(ctx, store.Queued, pageOfDue, lease)
+		due, err := l.db.Due(ctx, store.Queued, pageOfDue, l.lease())
 		if err != nil && ctx.Err() == nil {
 			l.log.Error("what is queued cannot be read", "error", err)
 		}
@@ -54,7 +55,7 @@ func (l *Link) submit(ctx context.Context) {
 // hand hands one message over and writes down what came of it. It is not broken off when the application ends: an answer that is
 // not read would only be asked for again.
 func (l *Link) hand(ctx context.Context, m *store.Message) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.options.CallTimeout)
 	defer cancel()
 	params, err := m.MI()
 	var result mi.MessageSendResult
@@ -67,11 +68,15 @@ func (l *Link) hand(ctx context.Context, m *store.Message) {
 }
 
 func (l *Link) settle(ctx context.Context, m *store.Message, result mi.MessageSendResult, err error) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	switch refusal := new(mi.Error); {
 	case err == nil:
-		return l.db.Took(ctx, m.ID, result.ID, l.options.AskEvery)
+		ask := l.options.AskEvery
+		if result.State != "sent" && result.State != "deferred" { // it came a second time, and its report may have come before
+			ask = 0
+		}
+		return l.db.Took(ctx, m.ID, result.ID, ask)
 	case !errors.As(err, &refusal), mi.IsTemporary(err), errors.Is(err, mi.ErrFailed), isOurs(err):
 		// It is tried again, without harm even where it was sent: the gateway knows it by its key.
 		if isOurs(err) {
