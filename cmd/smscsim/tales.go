@@ -19,7 +19,6 @@ type tale struct {
 	reports []string  // what its sender was told
 	failed  string    // why its record says that it failed; empty: it does not
 	kept    bool      // its record waits for another attempt
-	open    bool      // its record waits for a report
 }
 
 // exit is one time that a message came out.
