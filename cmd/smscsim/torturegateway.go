@@ -49,6 +49,7 @@ func (t *torture) prepare(ctx context.Context) (*torturedGateway, error) {
 		fmt.Sprintf("db: %q", g.db),
 		fmt.Sprintf("mi: {listen: %q}", g.mi),
 		"log: {level: info, format: json}",
+		"defer: {first_delay: 200ms, max_delay: 2s}", // so that what is kept at the end is soon tried again
 		fmt.Sprintf("smpp: {default_connection: smsc, listen: [%q]}", g.smpp),
 		fmt.Sprintf("sip: {listen: [%q], outbound_uri: %q, probe_interval: 1s}", "udp:"+g.sip, "sip:"+t.sink.addr.String()),
 	}, t.config...)
