@@ -188,6 +188,12 @@ type MIChanged struct {
 	Params json.RawMessage `json:"params,omitempty"` // by name; secrets read "***"
 }
 
+// MIRefused says that somebody called the management interface with an unknown token. It is told at most every 10 s.
+type MIRefused struct {
+	Remote string `json:"remote"` // host:port, the last one
+	Count  uint64 `json:"count"`  // how often, since it was told last
+}
+
 // SIPPeerDown says that a next hop of messages to SIP does not answer.
 type SIPPeerDown struct {
 	Peer   string `json:"peer"` // its URI, as sip.outbound_uri or a rule has it
@@ -243,6 +249,7 @@ func (MessageReport) Name() string    { return "E_MESSAGE_REPORT" }
 func (MessageLoop) Name() string      { return "E_MESSAGE_LOOP" }
 func (ReceiptUnmatched) Name() string { return "E_RECEIPT_UNMATCHED" }
 func (MIChanged) Name() string        { return "E_MI_CHANGED" }
+func (MIRefused) Name() string        { return "E_MI_REFUSED" }
 func (SIPPeerDown) Name() string      { return "E_SIP_PEER_DOWN" }
 func (SIPPeerUp) Name() string        { return "E_SIP_PEER_UP" }
 func (SIPRegistered) Name() string    { return "E_SIP_REGISTERED" }
@@ -289,6 +296,7 @@ var declarations = []Declaration{
 	declare[MessageLoop]("a message came round in a circle"),
 	declare[ReceiptUnmatched]("a receipt came for which no message is known"),
 	declare[MIChanged]("somebody changed something by the management interface"),
+	declare[MIRefused]("somebody called the management interface with an unknown token"),
 	declare[SIPPeerDown]("a next hop of messages to SIP does not answer"),
 	declare[SIPPeerUp]("a next hop of messages to SIP answers again"),
 	declare[SIPRegistered]("a SIP user is reached by a new contact"),

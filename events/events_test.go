@@ -30,6 +30,7 @@ func TestDeclarations(t *testing.T) {
 		"E_MESSAGE_LOOP id ref ingress from to rule reason",
 		"E_RECEIPT_UNMATCHED connection account smsc_id state likely_cause",
 		"E_MI_CHANGED who method params",
+		"E_MI_REFUSED remote count",
 		"E_SIP_PEER_DOWN peer reason",
 		"E_SIP_PEER_UP peer",
 		"E_SIP_REGISTERED user contact received expires user_agent",

@@ -55,6 +55,12 @@ func (c MIConfig) checkAccess() []sms.Fault {
 	if c.TLSClientCA != "" && c.TLSCert == "" {
 		fault("mi.tls_client_ca", "client certificates want HTTPS: set mi.tls_cert and mi.tls_key")
 	}
+	if c.MaxConnections < 8 {
+		fault("mi.max_connections", "%d would lock out who is to rule the gateway: want 8 or more", c.MaxConnections)
+	}
+	if c.MaxBody < 64<<10 || c.MaxBody > 64<<20 {
+		fault("mi.max_body", "%d is not between 65536 and 67108864", c.MaxBody)
+	}
 	names := make(map[string]bool)
 	for i, t := range c.Tokens {
 		at := "mi.tokens[" + strconv.Itoa(i) + "]."

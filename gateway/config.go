@@ -99,6 +99,9 @@ type MIConfig struct {
 	TLSCert     string    `yaml:"tls_cert"` // PEM files, read again when they change: with them the MI is HTTPS
 	TLSKey      string    `yaml:"tls_key"`
 	TLSClientCA string    `yaml:"tls_client_ca"` // PEM; client certificates that it signed are believed
+
+	MaxConnections int `yaml:"max_connections"` // TCP connections, WebSockets among them
+	MaxBody        int `yaml:"max_body"`        // octets of a request or a batch
 }
 
 // LogConfig is section `log`.
@@ -182,6 +185,8 @@ func (c Config) WithDefaults() Config {
 	or(&c.Records.ReportTimeout, min(Duration(7*24*time.Hour), c.Records.Keep))
 	c.Events.setDefaults()
 	or(&c.MI.Listen, "127.0.0.1:8888")
+	or(&c.MI.MaxConnections, 8192)
+	or(&c.MI.MaxBody, 1<<20)
 	or(&c.Log.Level, "info")
 	or(&c.Log.Format, "text")
 	return c

@@ -84,8 +84,11 @@ func start(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 		Level:       level,
 		Log:         log,
 		Stop:        stop,
-		Config:      config.WithDefaults(),
-		Reread:      reread,
+
+		MaxConnections: config.WithDefaults().MI.MaxConnections,
+		MaxBody:        config.WithDefaults().MI.MaxBody,
+		Config:         config.WithDefaults(),
+		Reread:         reread,
 	})
 	if err := d.listen(config.WithDefaults().MI); err != nil {
 		return nil, errors.Join(err, d.close())

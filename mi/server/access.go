@@ -64,6 +64,7 @@ type access struct {
 	slow    chan struct{} // those who wait for their refusal
 	delay   time.Duration
 	failed  atomic.Uint64
+	told    atomic.Uint64 // of failed, by E_MI_REFUSED
 	log     rate.Sometimes
 }
 
@@ -197,6 +198,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (c *caller, ok bo
 		n := a.failed.Add(1)
 		a.log.Do(func() {
 			s.options.Log.Warn("the MI was called with an unknown token", "remote", r.RemoteAddr, "failures", n)
+			s.core.Events().Publish(events.MIRefused{Remote: r.RemoteAddr, Count: n - a.told.Swap(n)})
 		})
 		select {
 		case a.slow <- struct{}{}:
@@ -306,6 +308,11 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if c != nil {
 		who.Name, who.Refusal = c.Name, c.mayKeep()
 	}
+	done, ok := s.socket(w, r)
+	if !ok {
+		return
+	}
+	defer done()
 	s.events.Serve(w, r, who)
 }
 

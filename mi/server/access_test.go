@@ -138,6 +138,41 @@ func testGuessing(t *testing.T) {
 	wait.Wait()
 }
 
+// Failures are slowed, and shown: in the log, by an event now and then, and counted.
+func TestFailuresAreShown(t *testing.T) { synctest.Test(t, testFailuresAreShown) }
+
+func testFailuresAreShown(t *testing.T) {
+	core := newFakeCore()
+	s := guarded(t, core, token("boss", "admin"))
+	s.access.delay = refusalDelay
+	follow := core.hub.Subscribe(events.Filter{}, events.Now)
+	for range 3 {
+		began := time.Now()
+		if w := ask(s, "GET", "/readyz", "", "Authorization", "Bearer guess"); w.Code != 401 || time.Since(began) != refusalDelay {
+			t.Errorf("%d after %v", w.Code, time.Since(began))
+		}
+	}
+	time.Sleep(10 * time.Second)
+	ask(s, "GET", "/readyz", "", "Authorization", "Bearer guess")
+	entries, err := follow.Next(t.Context())
+	if err != nil || len(entries) != 2 || entries[0].Event.(events.MIRefused).Count != 1 || entries[1].Event.(events.MIRefused).Count != 3 {
+		t.Errorf("%+v, %v", entries, err)
+	}
+	if got := s.callAs(t, "boss", "get_statistics", `["mi:unauthorized"]`); !strings.Contains(got, `{"mi:unauthorized":4}`) {
+		t.Error(got)
+	}
+	s.callAs(t, "boss", "reset_statistics", `["all"]`)
+	if got := s.callAs(t, "boss", "get_statistics", `[["mi:unauthorized","mi:calls"]]`); !strings.Contains(got, `{"mi:calls":1,"mi:unauthorized":0}`) {
+		t.Error(got)
+	}
+	if w := ask(s, "GET", "/readyz", ""); w.Code != 401 { // who shows none is refused at once, and is no guesser
+		t.Errorf("without a token: %d", w.Code)
+	}
+	if got := s.callAs(t, "boss", "get_statistics", `["mi:unauthorized"]`); !strings.Contains(got, `{"mi:unauthorized":0}`) {
+		t.Error(got)
+	}
+}
+
 func (s *Server) callAs(t *testing.T, name, method, params string) string {
 	t.Helper()
 	w := ask(s, "POST", "/mi", `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`, "Authorization", "Bearer "+name)

@@ -16,7 +16,7 @@ import (
 
 // Limits on what one request may be. What is beyond them gets an error that says so.
 const (
-	maxBody  = 1 << 20 // octets of a request or a batch
+	maxBody  = 1 << 20 // octets of a request or a batch, unless mi.max_body says otherwise
 	maxBatch = 100     // requests in a batch
 	maxDepth = 32      // of nested arrays and objects
 	maxID    = 256     // octets of an id
@@ -30,6 +30,7 @@ type handler func(ctx context.Context, params json.RawMessage, reply func(result
 type dispatcher struct {
 	log     *slog.Logger
 	methods map[string]handler
+	calls   atomic.Uint64
 	// audited makes a reply tell of what changed.
 	audited func(context.Context, *mi.Declaration, json.RawMessage, func(any, error)) func(any, error)
 }
@@ -199,6 +200,7 @@ func (d *dispatcher) request(ctx context.Context, body json.RawMessage, reply fu
 		finish(nil, mi.NewError(mi.CodeMethodNotFound, "Method not found", "which lists the methods"))
 		return
 	}
+	d.calls.Add(1)
 	defer d.recovered(method, finish)
 	h(ctx, members["params"], finish)
 }

@@ -54,6 +54,9 @@ func (s *Server) Handler() http.Handler {
 			}
 			r = r.WithContext(withCaller(r.Context(), c))
 		}
+		if r.Method != http.MethodPost { // whose request is whole when its body is here
+			defer served(r)()
+		}
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -78,7 +81,12 @@ func (s *Server) serveMI(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost:
 		s.servePost(w, r)
 	case r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		conn, err := stream.Upgrade(w, r, maxBody)
+		done, ok := s.socket(w, r)
+		if !ok {
+			return
+		}
+		defer done()
+		conn, err := stream.Upgrade(w, r, int64(s.options.MaxBody))
 		if err != nil {
 			return // it was answered
 		}
@@ -95,14 +103,20 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnsupportedMediaType, invalidRequest("want Content-Type: application/json"))
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		fail(w, http.StatusRequestEntityTooLarge, invalidRequest("a request may have %d octets", maxBody))
+	most := s.options.MaxBody
+	var body []byte
+	if tooLarge := new(http.MaxBytesError); r.ContentLength <= int64(most) {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(most)))
+		if err != nil && !errors.As(err, &tooLarge) {
+			return // the client went away, or was too slow
+		}
+	}
+	if r.ContentLength > int64(most) || err != nil {
+		w.Header().Set("Connection", "close") // what follows is not read
+		fail(w, http.StatusRequestEntityTooLarge, invalidRequest("a request may have %d octets (mi.max_body)", most))
 		return
 	}
-	if err != nil {
-		return // the client went away, or was too slow
-	}
+	defer served(r)()
 	answers := make(chan answer, 1)
 	s.dispatcher.dispatch(r.Context(), body, func(a answer) { answers <- a })
 	var a answer

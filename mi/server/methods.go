@@ -182,60 +182,6 @@ func named(f func(string) error) func(context.Context, mi.NameParams) (string, e
 	}
 }
 
-// getStatistics tells the numbers that are asked for.
-func (s *Server) getStatistics(_ context.Context, p mi.StatisticsParams) (mi.Statistics, error) {
-	result := mi.Statistics{}
-	for _, statistic := range s.core.Statistics() {
-		if wanted(p.Statistics, statistic.Group, statistic.Name) {
-			result[statistic.Group+":"+statistic.Name] = statistic.Value
-		}
-	}
-	if len(result) == 0 {
-		return nil, errNoStatistics
-	}
-	return result, nil
-}
-
-var errNoStatistics = mi.NewError(mi.CodeNotFound, "Statistics Not Found: list_statistics lists them", nil)
-
-func (s *Server) listStatistics(_ context.Context, p mi.ListStatisticsParams) (map[string]string, error) {
-	result := map[string]string{}
-	for _, statistic := range s.core.Statistics() {
-		if p.Statistics != nil && !wanted(p.Statistics, statistic.Group, statistic.Name) {
-			continue
-		}
-		kind := "non-incremental"
-		if statistic.Counter {
-			kind = "incremental"
-		}
-		result[statistic.Group+":"+statistic.Name] = kind
-	}
-	if len(result) == 0 {
-		return nil, errNoStatistics
-	}
-	return result, nil
-}
-
-// wanted says that a list names a statistic: `all`, `group:`, `group:name` or `name`.
-func wanted(list []string, group, name string) bool {
-	for _, w := range list {
-		if w == "all" || w == group+":" || w == group+":"+name || w == name {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *Server) resetStatistics(_ context.Context, p mi.StatisticsParams) (string, error) {
-	for _, name := range p.Statistics {
-		if name != "all" {
-			return "", badValue("statistics", "counters are reset together: want all")
-		}
-	}
-	s.core.ResetStatistics()
-	return mi.OK, nil
-}
-
 // coreError gives an error of the core its code.
 func coreError(err error) error {
 	for _, known := range coreErrors {

@@ -243,6 +243,7 @@ func (l websocketLink) Close() { l.Conn.Close(websocket.CloseGoingAway, "") }
 // socketLink is a Unix socket: objects follow one another, as JSON's own syntax bounds them.
 type socketLink struct {
 	conn    net.Conn
+	most    int // octets of an object
 	limited *limitedReader
 	stream  jsonrpc2.ObjectStream
 	writing sync.Mutex
@@ -253,19 +254,19 @@ type parseError struct{ answer *mi.Error }
 
 func (e *parseError) Error() string { return e.answer.Error() }
 
-func newSocketLink(c net.Conn) *socketLink {
+func newSocketLink(c net.Conn, most int) *socketLink {
 	l := &limitedReader{Conn: c}
-	return &socketLink{conn: c, limited: l, stream: jsonrpc2.NewPlainObjectStream(l)}
+	return &socketLink{conn: c, most: most, limited: l, stream: jsonrpc2.NewPlainObjectStream(l)}
 }
 
 func (l *socketLink) Read() ([]byte, error) {
-	l.limited.left = maxBody
+	l.limited.left = l.most
 	var object json.RawMessage
 	err := l.stream.ReadObject(&object)
 	syntax := new(json.SyntaxError)
 	switch {
 	case errors.Is(err, errTooLong):
-		return nil, &parseError{invalidRequest("a request may have %d octets", maxBody)}
+		return nil, &parseError{invalidRequest("a request may have %d octets (mi.max_body)", l.most)}
 	case errors.As(err, &syntax):
 		return nil, &parseError{mi.NewError(mi.CodeParse, "Parse error", syntax.Error())}
 	}
@@ -306,7 +307,7 @@ func (r *limitedReader) Read(b []byte) (int, error) {
 }
 
 func (s *Server) serveSocket(c net.Conn) {
-	s.serve(newSocketLink(c), "unix", nil)
+	s.serve(newSocketLink(c, s.options.MaxBody), "unix", nil)
 }
 
 // listenPrivate opens a Unix socket that nobody else could connect to at any time: it gets its name when its mode is right.

@@ -344,7 +344,7 @@ func TestStalledPeer(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			s.serve(newSocketLink(ours), "unix", nil)
+			s.serve(newSocketLink(ours, maxBody), "unix", nil)
 		}()
 		began := time.Now()
 		socketLine{Conn: theirs}.send(t, versionCall)

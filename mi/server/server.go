@@ -79,8 +79,10 @@ type Options struct {
 	// Tokens are `mi.tokens`, which were checked. With none everybody may call, and only loopback is listened on.
 	Tokens []gateway.MIToken
 	// Config is what the gateway runs with, and Reread reads its file again: for reload. Nil: there is no file.
-	Config gateway.Config
-	Reread func() (gateway.Config, error)
+	Config         gateway.Config
+	Reread         func() (gateway.Config, error)
+	MaxConnections int // TCP connections, WebSockets among them; 0: 8192
+	MaxBody        int // octets of a request or a batch; 0: 1 MiB
 	// TLSCert, TLSKey and TLSClientCA are PEM files: with them the MI is HTTPS.
 	TLSCert, TLSKey, TLSClientCA string
 }
@@ -91,6 +93,7 @@ type Server struct {
 	options     Options
 	dispatcher  dispatcher
 	access      *access
+	pool        *pool
 	tokensFault error
 	tls         *tls.Config  // nil: plain HTTP
 	certificate *certificate // that tls has
@@ -107,7 +110,8 @@ type Server struct {
 	ctx  context.Context // of every call; ends with Close
 	stop context.CancelFunc
 
-	traces atomic.Int32 // at this time
+	traces   atomic.Int32 // at this time
+	baseline atomic.Pointer[ownCounts]
 
 	mu      sync.Mutex
 	peers   map[*peer]struct{}
@@ -116,9 +120,6 @@ type Server struct {
 	wait    sync.WaitGroup // for the peers and those who accept them
 }
 
-// maxConnections bounds the TCP connections, WebSockets among them; those beyond wait in the kernel.
-const maxConnections = 8192
-
 // New makes a server. What is wrong with its tokens is the error of Listen.
 func New(core Core, options Options) *Server {
 	if options.Log == nil {
@@ -126,6 +127,12 @@ func New(core Core, options Options) *Server {
 	}
 	if options.Level == nil {
 		options.Level = new(slog.LevelVar)
+	}
+	if options.MaxConnections == 0 {
+		options.MaxConnections = maxConnections
+	}
+	if options.MaxBody == 0 {
+		options.MaxBody = maxBody
 	}
 	if options.Stop == nil {
 		options.Stop = func() {}
@@ -138,12 +145,14 @@ func New(core Core, options Options) *Server {
 		webhooks:    stream.NewWebhooks(core.Durables(), webhookURLs(options.Config.MI.Webhooks).Check, options.Log),
 		peers:       make(map[*peer]struct{}),
 		access:      newAccess(),
+		pool:        &pool{max: options.MaxConnections},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.dispatcher = dispatcher{log: options.Log, methods: make(map[string]handler), audited: s.audited}
 	s.register()
 	s.tokensFault = s.SetTokens(options.Tokens)
 	s.origins.Store(newOrigins(options.Origins))
+	s.baseline.Store(&ownCounts{})
 	s.stamps = options.Config.CertificateStamps()
 	s.http = &http.Server{
 		Handler:           s.Handler(),
@@ -151,6 +160,7 @@ func New(core Core, options Options) *Server {
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ConnContext:       connContext,
 		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 	}
@@ -195,11 +205,12 @@ func (s *Server) Serve(l net.Listener) error {
 		_ = l.Close()
 		return fmt.Errorf("mi.listen: %s is no loopback address, and whoever reaches the MI rules the gateway: set mi.tokens, or listen on 127.0.0.1", l.Addr())
 	}
-	limited := netutil.LimitListener(l, maxConnections)
+	s.pool.Listener = l
+	l = s.pool
 	if s.tls != nil {
-		limited = tls.NewListener(limited, s.tls)
+		l = tls.NewListener(l, s.tls)
 	}
-	err := s.http.Serve(limited)
+	err := s.http.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
