@@ -38,16 +38,18 @@ func (g *Gateway) Accept(m *sms.Message, done func(sms.Outcome)) {
 		p.out = p.route.Rewrite(m)
 	}
 	// It waits before the event tells of it, since an application may decide before Publish returns.
-	e := g.received(m)
+	e := p.received()
 	if !refused && p.route.Awaits() {
 		e.Awaits = "decision"
 	}
-	p.kept = g.durables.Wants(e)
+	var told events.Event = e
+	p.kept = g.durables.Wants(told)
 	waits := e.Awaits != "" && g.decisions.wait(p)
-	if !waits {
+	if !waits && e.Awaits != "" {
 		e.Awaits = ""
+		told = e
 	}
-	g.hub.Publish(e)
+	g.hub.Publish(told)
 	switch {
 	case refused:
 		p.fail(refusal)
@@ -100,6 +102,15 @@ type passage struct {
 	flight  *flight       // of a message that is deferred; nil: it came just now
 	done    func(sms.Outcome)
 	kept    bool // a durable subscription takes an event of it
+
+	id, from, to string // in events; see name
+}
+
+// name makes the words by which events name a message, once for all of them.
+func (p *passage) name() {
+	if p.id == "" {
+		p.id, p.from, p.to = p.m.ID.String(), p.m.From.String(), p.m.To.String()
+	}
 }
 
 // attempts is how often the message was handed to a target.
@@ -137,11 +148,12 @@ func (p *passage) ended(o sms.Outcome) {
 
 func (p *passage) accepted(o sms.Outcome) {
 	p.g.measures.took(p, &o)
+	p.name()
 	sent := events.MessageSent{
-		ID:       p.m.ID.String(),
+		ID:       p.id,
 		Ref:      p.m.Ref,
-		From:     p.m.From.String(),
-		To:       p.m.To.String(),
+		From:     p.from,
+		To:       p.to,
 		Egress:   o.Egress.String(),
 		SMSCIDs:  o.SMSCIDs,
 		Segments: o.Segments,
@@ -229,17 +241,18 @@ func (p *passage) fail(o sms.Outcome) {
 
 // tellFailed tells the world that nobody took a message.
 func (p *passage) tellFailed(o sms.Outcome) {
+	p.name()
 	if looped(o) {
 		p.tell(events.MessageLoop{
-			ID: p.m.ID.String(), Ref: p.m.Ref, Ingress: p.m.Ingress.String(), From: p.m.From.String(), To: p.m.To.String(),
+			ID: p.id, Ref: p.m.Ref, Ingress: p.m.Ingress.String(), From: p.from, To: p.to,
 			Rule: p.route.Rule, Reason: o.Reason(),
 		})
 	}
 	p.tell(events.MessageFailed{
-		ID:       p.m.ID.String(),
+		ID:       p.id,
 		Ref:      p.m.Ref,
-		From:     p.m.From.String(),
-		To:       p.m.To.String(),
+		From:     p.from,
+		To:       p.to,
 		Reason:   o.Reason(),
 		Protocol: o.Protocol.String(),
 		Code:     o.Status,
@@ -247,13 +260,15 @@ func (p *passage) tellFailed(o sms.Outcome) {
 }
 
 // received is the event that tells of a message that came in.
-func (g *Gateway) received(m *sms.Message) events.MessageReceived {
+func (p *passage) received() events.MessageReceived {
+	m := p.m
+	p.name()
 	e := events.MessageReceived{
-		ID:       m.ID.String(),
+		ID:       p.id,
 		Ref:      m.Ref,
 		Ingress:  m.Ingress.String(),
-		From:     m.From.String(),
-		To:       m.To.String(),
+		From:     p.from,
+		To:       p.to,
 		Segments: max(m.Segments, 1),
 
 		Incomplete: m.Incomplete,
@@ -266,7 +281,7 @@ func (g *Gateway) received(m *sms.Message) events.MessageReceived {
 	} else {
 		e.Text = m.Text
 	}
-	for name, value := range g.TLVs(m.Ingress, m.TLVs) {
+	for name, value := range p.g.TLVs(m.Ingress, m.TLVs) {
 		if e.TLVs == nil {
 			e.TLVs = make(map[string]events.Hex)
 		}

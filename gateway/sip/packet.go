@@ -37,6 +37,7 @@ type origin struct {
 	by      carrier
 	addr    *net.UDPAddr // the source of a datagram; nil on a stream
 	from    netip.AddrPort
+	name    string // of from in words, where it is known
 	trusted bool
 	user    *sms.SIPUser // who authenticated, where it is not trusted
 }
@@ -49,7 +50,12 @@ func (o origin) leg() sms.Leg {
 	return sms.Leg{Kind: sms.LegSIP, Name: o.user.Name}
 }
 
-func (o origin) peer() string { return o.by.transport().String() + ":" + o.from.String() }
+func (o origin) peer() string {
+	if o.name != "" {
+		return o.name
+	}
+	return o.by.transport().String() + ":" + o.from.String()
+}
 
 // listener is where we heard it.
 func (o origin) listener() string {

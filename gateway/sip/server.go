@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,22 @@ type Handler interface {
 type inbox struct {
 	m       message
 	scratch []byte
+	sources [64]source // of datagrams, by their port: most come from a few proxies
+}
+
+// source is where a datagram came from, and that in words.
+type source struct {
+	from netip.AddrPort
+	name string
+}
+
+// nameOf is a source of datagrams in words.
+func (in *inbox) nameOf(from netip.AddrPort) string {
+	s := &in.sources[int(from.Port())%len(in.sources)]
+	if s.from != from {
+		*s = source{from, byUDP.String() + ":" + from.String()}
+	}
+	return s.name
 }
 
 // refusal is an answer that needs no state: each retransmission is refused in the same words.

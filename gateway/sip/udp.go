@@ -163,7 +163,7 @@ func (s *udpSocket) read() {
 
 func (s *udpSocket) datagram(in *inbox, b []byte, addr *net.UDPAddr) {
 	from := addrPort(addr)
-	s.e.received(in, b, origin{by: s, addr: addr, from: from, trusted: s.e.trusts(from.Addr())})
+	s.e.received(in, b, origin{by: s, addr: addr, from: from, name: in.nameOf(from), trusted: s.e.trusts(from.Addr())})
 }
 
 // write sends what is queued until closing; then the rest, and closes the socket.
