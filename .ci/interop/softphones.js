@@ -253,8 +253,12 @@ async function main() {
   for (const number of ['100', '+4930200', '300', '400', '500']) cli('sip_user_add', `username=${number}`, 'password=secret');
 
   // Each on its own.
-  check('who is away cannot be reached for now', await fromHandset('100', 'too early') === 0x64, 'no 0x64');
+  check('what comes for who is away is kept', await fromHandset('100', 'too early') === 0 && cli('message_list', 'state=deferred').messages.length === 1,
+    JSON.stringify(cli('message_list')));
   const bare = baresip('baresip', '100', 'secret', `sip:127.0.0.1:${ports.sip};transport=udp`, ports.baresip, ports.baresipControl);
+  await until("baresip's registration", () => contacts('100').length === 1);
+  await until('what was kept until baresip registered', () => bare.got('too early'), 3); // the next attempt by time is later
+  check('what was kept comes with the registration', true);
   await conversation('baresip', '100', bare);
   const lin = linphone('+4930200', 'secret', `sip:127.0.0.1:${ports.tls};transport=tls`);
   await conversation('linphone', '+4930200', lin);
@@ -283,7 +287,8 @@ async function main() {
   await until('baresip unregisters', () => contacts('100').length === 0);
   page.ua.transport.disconnect(); // without a word
   await until('JsSIP is gone with its connection', () => contacts('300').length === 0);
-  check('who went is away', await fromHandset('300', 'too late') === 0x64, 'no 0x64');
+  check('what comes for who went is kept', await fromHandset('300', 'too late') === 0 && cli('message_list', 'state=deferred').messages.length === 1,
+    JSON.stringify(cli('message_list')));
 
   // What a registrar must answer.
   const contact = 'Contact: <sip:500@[local_ip]:[local_port]>\n';
