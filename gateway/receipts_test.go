@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,5 +243,32 @@ func TestUnmatchedReceiptsHaveACause(t *testing.T) {
 	r.receipt("other", "4711")
 	if e = r.event("E_RECEIPT_UNMATCHED").(events.ReceiptUnmatched); !strings.Contains(e.LikelyCause, "no recorded message") {
 		t.Errorf("%+v", e)
+	}
+}
+
+// The receipts of messages that went by one bind come by the other.
+func TestReceiptByAnotherBind(t *testing.T) {
+	var mu sync.Mutex
+	submitted, other := map[string]int{}, 0
+	r := newRig(t, gatewaytest.SMSCConfig{OnEvent: func(e gatewaytest.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e.Kind {
+		case gatewaytest.EventSubmit:
+			submitted[e.MessageID] = e.Bind.ID
+		case gatewaytest.EventReceipt:
+			if e.Bind.ID != submitted[e.MessageID] {
+				other++
+			}
+		}
+	}}, func(c *sms.ConnectionConfig) { c.Binds = 2 })
+	r.event("E_SMPP_BIND_UP") // the second
+	for range 6 {
+		r.report("x")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if other == 0 {
+		t.Error("each receipt came by the bind of its message")
 	}
 }
