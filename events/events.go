@@ -86,6 +86,13 @@ type Unthrottled struct {
 	Connection string `json:"connection"`
 }
 
+// Alert says that a mobile can be reached again, or not: an SMSC's alert_notification.
+type Alert struct {
+	Connection string `json:"connection"`
+	Address    string `json:"address"` // the mobile's
+	State      string `json:"state"`   // available, denied, unavailable
+}
+
 // MessageReceived says that a message came in. It has either Text or Data.
 type MessageReceived struct {
 	ID       string `json:"id"`
@@ -240,6 +247,7 @@ func (Reloaded) Name() string         { return "E_SMPP_RELOADED" }
 func (GatewayReloaded) Name() string  { return "E_RELOADED" }
 func (Throttled) Name() string        { return "E_SMPP_THROTTLED" }
 func (Unthrottled) Name() string      { return "E_SMPP_UNTHROTTLED" }
+func (Alert) Name() string            { return "E_SMPP_ALERT" }
 func (MessageReceived) Name() string  { return "E_MESSAGE_RECEIVED" }
 func (MessageSent) Name() string      { return "E_MESSAGE_SENT" }
 func (MessageDeferred) Name() string  { return "E_MESSAGE_DEFERRED" }
@@ -287,6 +295,7 @@ var declarations = []Declaration{
 	declare[GatewayReloaded]("everything was read again that counts without a restart"),
 	declare[Throttled]("a connection pauses: its peer said that we send too fast"),
 	declare[Unthrottled]("a connection that was throttled is as fast again as its row lets it be"),
+	declare[Alert]("an SMSC says that a mobile can be reached again, or not"),
 	declare[MessageReceived]("a message came in"),
 	declare[MessageSent]("the next hop accepted a message"),
 	declare[MessageDeferred]("a message waits for its next attempt"),

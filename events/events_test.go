@@ -21,6 +21,7 @@ func TestDeclarations(t *testing.T) {
 		"E_RELOADED who changed restart faults",
 		"E_SMPP_THROTTLED connection command_status until congestion_state throughput",
 		"E_SMPP_UNTHROTTLED connection",
+		"E_SMPP_ALERT connection address state",
 		"E_MESSAGE_RECEIVED id ref ingress from to text data coding segments awaits incomplete tlvs",
 		"E_MESSAGE_SENT id ref from to egress connection smsc_ids segments attempt",
 		"E_MESSAGE_DEFERRED id ref from to reason attempt next_attempt",

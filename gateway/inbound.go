@@ -38,6 +38,12 @@ func (h fromSMPP) Receipt(owner sms.Leg, r sms.Receipt, answer func(wire.Status)
 	h.g.reports.receipt(owner, r, answer)
 }
 
+// Alert tells the world.
+func (h fromSMPP) Alert(connection string, mobile sms.Address, availability uint32) {
+	states := [...]string{"available", "denied", "unavailable"}
+	h.g.hub.Publish(events.Alert{Connection: connection, Address: mobile.String(), State: states[min(availability, 2)]})
+}
+
 // BindUp and BindDown tell the world.
 func (h fromSMPP) BindUp(b smpp.BindStatus) {
 	e := events.BindUp{Bind: b.ID, Mode: b.Mode, Peer: b.Remote}

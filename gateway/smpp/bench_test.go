@@ -156,3 +156,5 @@ func (discard) BindUp(BindStatus)                                          {}
 func (discard) BindDown(_ BindStatus, _ string, _ int)                     {}
 func (discard) Throttled(Throttle)                                         {}
 func (discard) Unthrottled(string)                                         {}
+
+func (discard) Alert(string, sms.Address, uint32) {}

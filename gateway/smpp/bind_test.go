@@ -176,13 +176,19 @@ func TestCommandsThatAreNotForUs(t *testing.T) {
 		}
 		p.send(0x0000000A, 0, 8, nil)
 		p.want(wire.CmdGenericNack, 8, wire.StatusInvalidCommandID)
-		p.send(wire.CmdAlertNotification, 0, 9, &wire.AlertNotification{})
+		mobile := sms.Address{Value: "4915112345678", TON: 1, NPI: 1}
+		p.send(wire.CmdAlertNotification, 0, 9, &wire.AlertNotification{Source: mobile})
+		p.send(wire.CmdAlertNotification, 0, 9, &wire.AlertNotification{Source: mobile, TLVs: wire.TLVs{{Tag: wire.TagMSAvailabilityStatus, Value: []byte{2}}}})
+		p.write([]byte{0, 0, 0, 17, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 9, 'x'}) // not to be read
 		p.send(wire.CmdOutbind, 0, 10, &wire.Outbind{})
 		p.send(0x8000000A, 0, 11, nil) // a response to nothing
 		p.send(wire.CmdEnquireLink, 0, 12, nil)
-		p.want(wire.CmdEnquireLinkResp, 12, wire.StatusOK) // and not a word about the three before it
-		if s := w.status(); s.State != ConnectionBound || s.Malformed != 1 || s.Unexpected != 1 {
+		p.want(wire.CmdEnquireLinkResp, 12, wire.StatusOK) // and not a word about those before it
+		if s := w.status(); s.State != ConnectionBound || s.Malformed != 2 || s.Unexpected != 1 {
 			t.Fatalf("%+v", s)
+		}
+		if got := strings.Join(w.handler.alerts, ", "); got != "acme +4915112345678 0, acme +4915112345678 2" {
+			t.Errorf("%s", got)
 		}
 	})
 }

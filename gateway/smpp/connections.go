@@ -30,6 +30,8 @@ type Handler interface {
 	Message(m *sms.Message, answer func(wire.Status))
 	// Receipt takes a delivery receipt or an intermediate notification that came by owner.
 	Receipt(owner sms.Leg, r sms.Receipt, answer func(wire.Status))
+	// Alert takes an alert_notification: a mobile is there again, where availability is 0.
+	Alert(connection string, mobile sms.Address, availability uint32)
 	// BindUp and BindDown frame the life of a bound session. inFlight counts the segments that had no answer.
 	BindUp(b BindStatus)
 	BindDown(b BindStatus, reason string, inFlight int)

@@ -31,13 +31,16 @@ func (in *inbound) decode(command wire.CommandID, body []byte) (*wire.SM, error)
 	return &in.sm, err
 }
 
-// received is called by the session: a deliver_sm, a data_sm, an outbind on a socket that we opened, or the bind that our own outbind
+// received is called by the session: a deliver_sm, a data_sm, an alert_notification, an outbind on a socket that we opened, or the bind that our own outbind
 // asked for.
 func (b *bind) received(s *session, h wire.Header, body []byte) {
 	switch h.Command {
 	case wire.CmdDeliverSM, wire.CmdDataSM:
 	case wire.CmdBindTransmitter, wire.CmdBindReceiver, wire.CmdBindTransceiver:
 		b.peerBinds(s, h, body)
+		return
+	case wire.CmdAlertNotification:
+		b.alert(h, body)
 		return
 	default:
 		b.log.Warn("the peer sent an outbind on a socket that we opened; it is ignored", "seq", h.Sequence)
@@ -61,6 +64,18 @@ func (b *bind) received(s *session, h wire.Header, body []byte) {
 	}
 	b.connection.counters.received.Add(1)
 	b.connection.all.handler.Message(b.message(sm), answer)
+}
+
+// alert hands on an alert_notification, which has no response (SMPP 3.4, 4.12).
+func (b *bind) alert(h wire.Header, body []byte) {
+	var p wire.AlertNotification
+	if err := p.DecodeBody(body); err != nil {
+		b.connection.counters.malformed.Add(1)
+		b.log.Warn("a PDU that does not parse", "command", h.Command, "seq", h.Sequence, "error", err)
+		return
+	}
+	state, _ := p.TLVs.Uint(wire.TagMSAvailabilityStatus) // none: available (SMPP 3.4, 5.3.2.30)
+	b.connection.all.handler.Alert(b.connection.row.Name, p.Source, state)
 }
 
 // receipt hands on a delivery receipt. One that names no message helps nobody and would be sent again for ever if it were

@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -206,6 +207,7 @@ type recorder struct {
 	downs     []string
 	inFlight  []int
 	throttles []Throttle
+	alerts    []string
 	freed     []time.Time
 }
 
@@ -229,6 +231,12 @@ func (r *recorder) Receipt(_ sms.Leg, receipt sms.Receipt, answer func(wire.Stat
 	defer r.mu.Unlock()
 	r.receipts = append(r.receipts, receipt)
 	r.answer(answer)
+}
+
+func (r *recorder) Alert(connection string, mobile sms.Address, availability uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alerts = append(r.alerts, fmt.Sprintf("%s %v %d", connection, mobile, availability))
 }
 
 func (r *recorder) BindUp(b BindStatus) {

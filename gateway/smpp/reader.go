@@ -120,8 +120,6 @@ func (s *session) handle(h wire.Header, body []byte) {
 			s.state, s.lastWords = stateUnbinding, errPeerUnbound
 		}
 		s.mu.Unlock()
-	case wire.CmdAlertNotification:
-		s.log.Debug("alert_notification", "seq", h.Sequence)
 	default:
 		s.owner.received(s, h, body)
 	}
