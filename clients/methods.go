@@ -89,6 +89,12 @@ func (c *Client) LogLevel(ctx context.Context, params mi.LogLevelParams) (mi.Log
 	return Call(ctx, c, mi.LogLevel, params)
 }
 
+// MessageCancel calls message_cancel: it takes a deferred message back: it is not tried any more, and its report says deleted.
+func (c *Client) MessageCancel(ctx context.Context, params mi.MessageShowParams) error {
+	_, err := Call(ctx, c, mi.MessageCancel, params)
+	return err
+}
+
 // MessageList calls message_list: it lists recorded messages, the newest first.
 func (c *Client) MessageList(ctx context.Context, params mi.MessageListParams) (mi.MessageListResult, error) {
 	return Call(ctx, c, mi.MessageList, params)
@@ -97,6 +103,12 @@ func (c *Client) MessageList(ctx context.Context, params mi.MessageListParams) (
 // MessageReject calls message_reject: it decides a message that awaits it: its sender is refused.
 func (c *Client) MessageReject(ctx context.Context, params mi.MessageRejectParams) error {
 	_, err := Call(ctx, c, mi.MessageReject, params)
+	return err
+}
+
+// MessageRetry calls message_retry: it tries a deferred message now, also one that is held; what waits for the same recipient goes first.
+func (c *Client) MessageRetry(ctx context.Context, params mi.MessageShowParams) error {
+	_, err := Call(ctx, c, mi.MessageRetry, params)
 	return err
 }
 

@@ -304,24 +304,34 @@ func (h fromAccounts) Query(account string, q smpp.MessageQuery, answer func(smp
 		answer(smpp.QueryAnswer{Status: wire.StatusInvalidMessageID})
 		return
 	}
-	select {
-	case h.g.queries <- struct{}{}:
-	default:
-		answer(smpp.QueryAnswer{Status: wire.StatusThrottled})
-		return
-	}
-	go func() {
-		defer func() { <-h.g.queries }()
-		r, err := h.g.Message(context.Background(), id)
+	looking := h.look(func(ctx context.Context) {
+		r, err := h.g.Message(ctx, id)
 		if err != nil || r.Message.Ingress != sms.Account(account) || !q.Source.IsZero() && q.Source.Value != r.Message.From.Value {
 			answer(smpp.QueryAnswer{Status: wire.StatusQueryFailed})
 			return
 		}
 		answer(smpp.QueryAnswer{State: queryState(r), DoneTime: r.DoneTime, Error: r.ReportError})
-	}()
+	})
+	if !looking {
+		answer(smpp.QueryAnswer{Status: wire.StatusThrottled})
+	}
 }
 
-// maxQueries is how many lookups for query_sm may be under way.
+// look lets f look into the database. It is false where too many do.
+func (h fromAccounts) look(f func(context.Context)) bool {
+	select {
+	case h.g.queries <- struct{}{}:
+	default:
+		return false
+	}
+	go func() {
+		defer func() { <-h.g.queries }()
+		f(context.Background())
+	}()
+	return true
+}
+
+// maxQueries is how many lookups for query_sm, cancel_sm and replace_sm may be under way.
 const maxQueries = 8
 
 // queryState is the state of a recorded message as its sender knows states.
@@ -335,15 +345,6 @@ func queryState(r *store.Record) sms.State {
 		return sms.StateAccepted
 	}
 	return sms.StateEnroute
-}
-
-// Cancel refuses: what was accepted is with the next hop.
-func (h fromAccounts) Cancel(_ string, q smpp.MessageQuery, answer func(wire.Status)) {
-	if _, err := sms.ParseID(q.ID); err != nil {
-		answer(wire.StatusInvalidMessageID)
-		return
-	}
-	answer(wire.StatusCancelFailed)
 }
 
 // BindUp tells the world, and that receipts may leave.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,9 @@ type keeper struct {
 	unsaved  []func()             // writes that failed, to be made again
 	stopped  bool
 
-	swept, mended time.Time // when what is over was looked for last, and what waits for nothing; the scheduler's own
+	// The scheduler's own: when what is over was looked for last, and what waits for nothing, and whether the database does not answer.
+	swept, mended time.Time
+	failing       bool
 
 	counters keeperCounters
 }
@@ -163,11 +166,11 @@ func (k *keeper) keep(p *passage, o sms.Outcome) {
 		k.counters.unknown.Add(uint64(d.Unknown))
 	}
 	k.order.Lock()
-	defer k.order.Unlock()
 	k.mu.Lock()
 	b := k.backlog(d.Target)
 	if full, told := k.full(b, d.Octets, now); full != "" {
 		k.mu.Unlock()
+		k.order.Unlock()
 		if told.Target != "" {
 			k.g.hub.Publish(told)
 		}
@@ -181,7 +184,9 @@ func (k *keeper) keep(p *passage, o sms.Outcome) {
 	}
 	b.join(d.Queue, d.Octets)
 	k.mu.Unlock()
-	k.waiting.Add(1)
+	if k.waiting.Add(1) == 1 {
+		k.signal() // the scheduler sleeps while nothing waits
+	}
 	k.counters.kept.Add(1)
 	d.Next = k.nextAttempt(&d, now)
 	k.tell(p, &d)
@@ -193,26 +198,35 @@ func (k *keeper) keep(p *passage, o sms.Outcome) {
 			r.Targets = append(r.Targets, t.String())
 		}
 	}
-	k.db.Insert(r, func(err error) { k.kept(p, o, b, &d, err) })
+	k.db.Insert(r, func(err error) {
+		if errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrClosed) {
+			go k.kept(p, o, b, &d, err) // this is called by Insert itself, and whoever is answered may come with the next message
+			return
+		}
+		k.kept(p, o, b, &d, err)
+	})
+	k.order.Unlock()
 }
 
 // kept answers a message once it is written down.
 func (k *keeper) kept(p *passage, o sms.Outcome, b *backlog, d *store.Deferral, err error) {
 	k.mu.Lock()
 	if err == nil {
-		if d.Waiting == store.WaitingTime {
-			b.dueAt(d.Next)
+		sooner := d.Waiting == store.WaitingTime && d.Next.Before(b.next)
+		if sooner {
+			b.next = d.Next
 		}
 		k.mu.Unlock()
 		o.Deferred = true
-		k.signal()
+		if sooner {
+			k.signal()
+		}
 		p.answer(o)
 		return
 	}
 	followed := b.leave(d.Queue, d.Octets)
 	k.mu.Unlock()
 	k.waiting.Add(-1)
-	k.log.Error("a message that nobody takes now could not be kept; its sender is told to try again", "message", d.ID, "error", err)
 	if followed {
 		k.promote(b, d.Queue)
 	}

@@ -17,7 +17,7 @@ func (k *keeper) missed(p *passage, o sms.Outcome) {
 	d := p.flight.deferral
 	if o.Cause == sms.CauseShutdown || o.Cause == sms.CauseStore { // it says nothing of the message
 		d.Next, d.Changed = now, now
-		k.delay(p.flight, d)
+		k.delay(p.flight, d, func() {})
 		return
 	}
 	if !now.Before(d.GiveUp) && o.Severity != sms.Permanent {
@@ -44,7 +44,7 @@ func (k *keeper) missed(p *passage, o sms.Outcome) {
 		k.mu.Unlock()
 	}
 	k.tell(p, &d)
-	k.delay(p.flight, d)
+	k.delay(p.flight, d, func() {})
 }
 
 // putOff lets a message wait on that was not tried, since it has no target or none that is up.
@@ -58,7 +58,7 @@ func (k *keeper) putOff(p *passage, o sms.Outcome) {
 	// The time that it has waited grows with each time that it is put off, and so does the time to the next.
 	wait := min(max(now.Sub(p.m.Received)/4, time.Duration(k.config.FirstDelay)), time.Duration(k.config.MaxDelay))
 	d.Next = now.Add(wait - wait/5 + rand.N(wait*2/5+1))
-	k.delay(p.flight, d)
+	k.delay(p.flight, d, func() {})
 }
 
 // place says where a message waits by its route, which may have changed.
@@ -87,8 +87,8 @@ func (k *keeper) nextAttempt(d *store.Deferral, now time.Time) time.Time {
 	return now.Add(wait - wait/5 + rand.N(wait*2/5+1))
 }
 
-// delay writes how a message waits on.
-func (k *keeper) delay(f *flight, d store.Deferral) {
+// delay writes how a message waits on, and calls done once that is written.
+func (k *keeper) delay(f *flight, d store.Deferral, done func()) {
 	was := f.deferral
 	k.order.Lock()
 	defer k.order.Unlock()
@@ -114,6 +114,7 @@ func (k *keeper) delay(f *flight, d store.Deferral) {
 			f.backlog.dueAt(now)
 		}
 		k.mu.Unlock()
+		done()
 	})
 }
 
@@ -132,10 +133,11 @@ func (k *keeper) accepted(p *passage) func(*store.Record, func(error)) {
 
 // fail gives a message up. Its sender, who was told that we have it, is told what became of it, as far as that is wanted.
 func (k *keeper) fail(p *passage, o sms.Outcome) {
-	k.failAs(p, o, reportState(o))
+	k.failAs(p, o, reportState(o), func() {})
 }
 
-func (k *keeper) failAs(p *passage, o sms.Outcome, state sms.State) {
+// failAs says what the report tells, and calls done once that is written.
+func (k *keeper) failAs(p *passage, o sms.Outcome, state sms.State, done func()) {
 	g, m, now := k.g, p.m, time.Now()
 	k.counters.failed.Add(1)
 	if state == sms.StateExpired {
@@ -161,6 +163,7 @@ func (k *keeper) failAs(p *passage, o sms.Outcome, state sms.State) {
 		if known.hears(told) {
 			g.tellSender(known, told)
 		}
+		done()
 	})
 }
 
@@ -196,11 +199,9 @@ func (k *keeper) save(f *flight, write func(func(error)), saved func()) {
 	write(func(err error) {
 		k.mu.Lock()
 		if err != nil {
-			if len(k.unsaved) == 0 {
-				k.log.Error("what became of a deferred message could not be written; trying again each second", "message", f.deferral.ID, "error", err)
-			}
-			k.unsaved = append(k.unsaved, func() { k.save(f, write, saved) })
+			k.unsaved = append(k.unsaved, func() { k.save(f, write, saved) }) // the store says once that it fails
 			k.mu.Unlock()
+			k.signal()
 			return
 		}
 		delete(k.flying, f.deferral.ID)
@@ -211,6 +212,13 @@ func (k *keeper) save(f *flight, write func(func(error)), saved func()) {
 		saved()
 		k.signal()
 	})
+}
+
+// saving says that there are writes to be made again.
+func (k *keeper) saving() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.unsaved) > 0
 }
 
 // saveAgain makes the writes again that failed.

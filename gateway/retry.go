@@ -55,14 +55,20 @@ func (k *keeper) stop() {
 // round does what is due now, and says when to look again.
 func (k *keeper) round(ctx context.Context) time.Duration {
 	k.attempt()
-	if k.waiting.Load() == 0 {
-		return time.Hour // or until something is kept
-	}
 	now := time.Now()
 	next := now.Add(keeperTick)
-	if now.Sub(k.swept) >= keeperTick {
+	due := now.Sub(k.swept) >= keeperTick
+	if due {
 		k.swept = now
 		k.saveAgain()
+	}
+	if k.waiting.Load() == 0 {
+		if k.saving() {
+			return keeperTick
+		}
+		return time.Hour // or until something is kept
+	}
+	if due {
 		if k.expire(ctx, now) {
 			k.swept, next = time.Time{}, now
 		}
@@ -141,7 +147,7 @@ func (k *keeper) fill(ctx context.Context, b *backlog, now time.Time) time.Time 
 			}
 		}
 		if err != nil {
-			k.failedToRead(ctx, b, err)
+			k.failedToRead(ctx, err)
 			k.due(b, now.Add(keeperTick))
 			return now.Add(keeperTick)
 		}
@@ -170,7 +176,7 @@ func (k *keeper) goOn(ctx context.Context, b *backlog, pass *pass, room int) {
 		return list, err
 	})
 	if err != nil {
-		k.failedToRead(ctx, b, err)
+		k.failedToRead(ctx, err)
 	}
 	k.mu.Lock()
 	if b.pass == pass && (err != nil || read < limit) {
@@ -179,9 +185,18 @@ func (k *keeper) goOn(ctx context.Context, b *backlog, pass *pass, room int) {
 	k.mu.Unlock()
 }
 
-func (k *keeper) failedToRead(ctx context.Context, b *backlog, err error) {
-	if ctx.Err() == nil {
-		k.log.Error("the messages that wait could not be read; trying again", "target", b.target, "error", err)
+// failedToRead logs that the database does not answer, once until it does.
+func (k *keeper) failedToRead(ctx context.Context, err error) {
+	if ctx.Err() == nil && !k.failing {
+		k.failing = true
+		k.log.Error("the messages that wait could not be read; trying again each second", "error", err)
+	}
+}
+
+func (k *keeper) couldRead() {
+	if k.failing {
+		k.failing = false
+		k.log.Info("the messages that wait can be read again")
 	}
 }
 
@@ -372,7 +387,6 @@ func (k *keeper) attempted(b *backlog, list []*passage, err error) {
 	k.mu.Unlock()
 	switch {
 	case err != nil:
-		k.log.Error("attempts could not be written down, and are not made; trying again", "target", b.target, "error", err)
 		deferrals := make([]store.Deferral, len(list))
 		for i, p := range list {
 			deferrals[i] = p.flight.deferral
@@ -403,7 +417,7 @@ func (k *keeper) tryAsked(ctx context.Context, now time.Time) {
 	for b, queues := range byBacklog {
 		_, err := k.try(ctx, b, len(queues), false, func() ([]store.Deferral, error) { return k.db.OldestDeferrals(ctx, queues) })
 		if err != nil {
-			k.failedToRead(ctx, b, err)
+			k.failedToRead(ctx, err)
 			continue
 		}
 		k.mu.Lock()
@@ -439,10 +453,12 @@ func (k *keeper) expire(ctx context.Context, now time.Time) (more bool) {
 	if err == nil && len(claimed) > 0 {
 		err = k.expireAll(ctx, claimed)
 	}
-	if err != nil && ctx.Err() == nil {
-		k.log.Error("the messages whose validity ended could not be read; trying again", "error", err)
+	if err != nil {
+		k.failedToRead(ctx, err)
+		return false
 	}
-	return err == nil && more && len(claimed) > 0
+	k.couldRead() // which is asked for each second
+	return more && len(claimed) > 0
 }
 
 func (k *keeper) expireAll(ctx context.Context, claimed []store.Deferral) error {

@@ -49,6 +49,8 @@ var Examples = []Example{
 	{"message_send", `{"from":"MyShop","to":"+4915112345678","text":"Your code is 123456","receipt":true,"ref":"order 17"}`},
 	{"message_show", `{"id":"$message"}`},
 	{"message_list", `{"to":"+4915112345678","limit":1}`},
+	{"message_retry", `{"id":"$deferred"}`},
+	{"message_cancel", `{"id":"$deferred"}`},
 	{"smpp_trace", `{"name":"practice","count":1,"text":true}`},
 	{"message_route", `{"id":"$awaiting","target":"smpp:practice"}`},
 	{"message_reject", `{"id":"$awaiting","code":486}`},

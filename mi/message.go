@@ -21,10 +21,21 @@ type Message struct {
 	Rule       string         `json:"rule,omitempty"` // the rule that named its target
 	Attempts   int            `json:"attempts"`
 	Next       Time           `json:"next_attempt,omitzero"` // while State is deferred
+	Deferral   *Deferral      `json:"deferral,omitempty"`    // while State is deferred
 	ReportDue  Time           `json:"report_due,omitzero"`   // while State is sent: when its report is given up
 	Updated    Time           `json:"updated,omitzero"`
 	Segments   []Segment      `json:"segments"`
 	Report     *Report        `json:"report,omitempty"` // once the SMSC told anything
+}
+
+// Deferral is how a message waits that nobody has taken yet.
+type Deferral struct {
+	Target  string `json:"target"`  // the legs that it may go by: smpp:acme
+	Waiting string `json:"waiting"` // time: for next_attempt; behind: for an older message to its recipient; retry: for message_retry
+	Reason  string `json:"reason"`  // of the last attempt that failed
+	GiveUp  Time   `json:"give_up"` // when it is given up
+	// UnknownFates counts the attempts that had no answer: each may have delivered it.
+	UnknownFates int `json:"unknown_fates"`
 }
 
 // Segment is one short message on the wire.

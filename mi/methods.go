@@ -23,6 +23,9 @@ var (
 	MessageSend = declare[MessageSendParams, MessageSendResult]("message_send", "sends a message and answers when the next hop took it").operates(RoleApp).told()
 	MessageShow = declare[MessageShowParams, Message]("message_show", "tells what is recorded of a message: its attempts, its segments, its report").reads(RoleApp)
 	MessageList = declare[MessageListParams, MessageListResult]("message_list", "lists recorded messages, the newest first").reads()
+
+	MessageRetry  = declare[MessageShowParams, string]("message_retry", "tries a deferred message now, also one that is held; what waits for the same recipient goes first").operates(RoleApp)
+	MessageCancel = declare[MessageShowParams, string]("message_cancel", "takes a deferred message back: it is not tried any more, and its report says deleted").operates(RoleApp)
 )
 
 // The methods of OpenSIPS' core, with its results.
@@ -73,7 +76,8 @@ type Connection struct {
 	State          string `json:"state"`           // bound, partly, down, disabled, invalid
 	Fault          string `json:"fault,omitempty"` // what is wrong with its row, where State is invalid
 	Binds          []Bind `json:"binds"`
-	Queued         int    `json:"queued"` // messages that wait for a window slot
+	Queued         int    `json:"queued"`   // messages that wait for a window slot
+	Deferred       int    `json:"deferred"` // messages in the database that wait for it, or for one of several
 	ThrottledUntil Time   `json:"throttled_until,omitzero"`
 	// ThrottledTo is the segments per second that it is slowed down to, because its peer said that we send too fast.
 	ThrottledTo float64 `json:"throttled_to,omitzero"`
@@ -85,7 +89,8 @@ type Account struct {
 	SystemID string `json:"system_id"`
 	Enabled  bool   `json:"enabled"`
 	Binds    []Bind `json:"binds"`
-	Queued   int    `json:"queued"` // messages to it that wait for a window slot
+	Queued   int    `json:"queued"`   // messages to it that wait for a window slot
+	Deferred int    `json:"deferred"` // messages in the database that wait for it, or for one of several
 	Counters
 }
 

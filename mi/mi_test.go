@@ -24,7 +24,7 @@ func TestMethods(t *testing.T) {
 		"account_delete system_id", "account_list [system_id]", "account_reload",
 		"smpp_trace name [seconds] [count] [text] [live]",
 		"message_send from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [idempotency_key] [coding] [class] [service_type] [protocol_id] [priority] [udh] [tlvs] [defer]",
-		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]",
+		"message_show id", "message_list [state] [connection] [from] [to] [since] [limit] [before]", "message_retry id", "message_cancel id",
 		"which [command]", "help [mi_cmd]", "version", "uptime", "ps", "kill", "log_level [level]",
 		"get_statistics statistics", "list_statistics [statistics]", "reset_statistics statistics",
 		"events_list", "event_subscribe event [socket] [expire] [after] [durable] [secret] [window]", "ack seq [durable]",

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"sipsmpp/gateway/receipt"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/text"
 )
 
 // Why sessions of accounts end, beside what ends any.
@@ -157,8 +159,8 @@ func (b *accountBind) received(s *session, h wire.Header, body []byte) {
 		}
 	case wire.CmdReplaceSM:
 		var r wire.ReplaceSM
-		if err = r.DecodeBody(body); err == nil {
-			s.respond(h, wire.StatusReplaceFailed) // what was accepted is with the next hop already
+		if err = r.DecodeBody(body); err == nil && s.accept(h) {
+			b.replace(h, &r)
 		}
 	default:
 		s.respond(h, wire.StatusInvalidCommandID)
@@ -455,6 +457,32 @@ func (b *accountBind) query(h wire.Header, q *wire.QuerySM) {
 		}
 		s.answer(h, wire.StatusOK, "", resp)
 	})
+}
+
+// replace takes a replace_sm.
+func (b *accountBind) replace(h wire.Header, r *wire.ReplaceSM) {
+	answer := b.session.answerer(h)
+	if r.ScheduleDeliveryTime != "" {
+		answer(wire.StatusInvalidSchedule) // a message is delivered at once
+		return
+	}
+	expires, err := wire.ParseTime(r.ValidityPeriod, time.Now())
+	if err != nil {
+		answer(wire.StatusInvalidValidity)
+		return
+	}
+	octets := bytes.Clone(r.ShortMessage)
+	if payload, ok := r.TLVs.Get(wire.TagMessagePayload); ok && len(octets) == 0 {
+		octets = bytes.Clone(payload)
+	}
+	alphabet := b.alphabet
+	b.all.handler.Replace(b.account.systemID, MessageQuery{ID: r.MessageID, Source: r.Source}, Replacement{
+		Receipt: receiptRequest(r.RegisteredDelivery), Expires: expires,
+		Decode: func(dataCoding uint8) (string, []byte) {
+			d, _ := text.Decode(octets, false, dataCoding, alphabet) // it has no header that could be damaged
+			return d.Text, d.Data
+		},
+	}, answer)
 }
 
 // status is what smpp_list shows. The account's lock is held.

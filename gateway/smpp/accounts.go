@@ -30,6 +30,8 @@ type AccountHandler interface {
 	Query(account string, q MessageQuery, answer func(QueryAnswer))
 	// Cancel asks for a message not to be delivered.
 	Cancel(account string, q MessageQuery, answer func(wire.Status))
+	// Replace asks for what a message says, and asks for, to be changed.
+	Replace(account string, q MessageQuery, r Replacement, answer func(wire.Status))
 	// BindUp and BindDown frame the life of a bind.
 	BindUp(b BindStatus)
 	BindDown(b BindStatus, reason string, inFlight int)
@@ -49,6 +51,14 @@ type QueryAnswer struct {
 	State    sms.State
 	DoneTime time.Time
 	Error    string // network error code, of which digits are told
+}
+
+// Replacement is what a replace_sm puts in the place of what a message had (SMPP 3.4, 4.10.1).
+type Replacement struct {
+	Receipt sms.ReceiptRequest
+	Expires time.Time // zero: it stays
+	// Decode reads what the message is to say, which has the data_coding that it came with.
+	Decode func(dataCoding uint8) (text string, data []byte)
 }
 
 // BindRefusal is a bind that was refused.

@@ -68,6 +68,15 @@ func (r *accountRecorder) Cancel(_ string, _ MessageQuery, answer func(wire.Stat
 	answer(wire.StatusCancelFailed)
 }
 
+func (r *accountRecorder) Replace(account string, q MessageQuery, p Replacement, answer func(wire.Status)) {
+	text, _ := p.Decode(0)
+	if account != "shop" || q.ID != "known" || text != "@ne" || p.Receipt != sms.ReceiptFailure || p.Expires.IsZero() {
+		answer(wire.StatusReplaceFailed)
+		return
+	}
+	answer(wire.StatusOK)
+}
+
 func (r *accountRecorder) BindUp(b BindStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -395,8 +404,16 @@ func TestQueryCancelReplace(t *testing.T) {
 		p.want(wire.CmdQuerySMResp, 3, wire.StatusQueryFailed)
 		p.send(wire.CmdCancelSM, 0, 4, &wire.CancelSM{MessageID: "known"})
 		p.want(wire.CmdCancelSMResp, 4, wire.StatusCancelFailed)
-		p.send(wire.CmdReplaceSM, 0, 5, &wire.ReplaceSM{MessageID: "known"})
+		p.send(wire.CmdReplaceSM, 0, 5, &wire.ReplaceSM{MessageID: "unknown"})
 		p.want(wire.CmdReplaceSMResp, 5, wire.StatusReplaceFailed)
+		p.send(wire.CmdReplaceSM, 0, 6, &wire.ReplaceSM{
+			MessageID: "known", ShortMessage: []byte("\x00ne"), RegisteredDelivery: 2, ValidityPeriod: "000000010000000R",
+		})
+		p.want(wire.CmdReplaceSMResp, 6, wire.StatusOK)
+		p.send(wire.CmdReplaceSM, 0, 7, &wire.ReplaceSM{MessageID: "known", ValidityPeriod: "tomorrow"})
+		p.want(wire.CmdReplaceSMResp, 7, wire.StatusInvalidValidity)
+		p.send(wire.CmdReplaceSM, 0, 8, &wire.ReplaceSM{MessageID: "known", ScheduleDeliveryTime: "000000010000000R"})
+		p.want(wire.CmdReplaceSMResp, 8, wire.StatusInvalidSchedule)
 		p.conn.Close()
 	})
 }

@@ -64,12 +64,13 @@ const (
 	CauseLoop              // it would go back where it came from
 	CauseInternal          // our own fault
 	CauseBehind            // an older message to its recipient waits: this one is deferred behind it
+	CauseCancelled         // its sender or an operator took it back
 	Causes                 // how many there are
 )
 
 func (c Cause) String() string {
 	return [...]string{"", "no route", "no bind is up", "queue full", "no answer", "refused", "validity expired",
-		"not encodable", "shutting down", "database unavailable", "loop", "internal error", "an older message to the recipient waits"}[c]
+		"not encodable", "shutting down", "database unavailable", "loop", "internal error", "an older message to the recipient waits", "cancelled"}[c]
 }
 
 // Protocol says whose Status an Outcome carries.

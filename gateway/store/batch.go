@@ -36,7 +36,7 @@ func newBatch(ctx context.Context, db *DB) (*batch, error) {
 		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact,
 		queueEvent, ackEvents, reserveEvents, insertNote, dropNotes,
 		insertDeferred, attemptDeferred, postponeDeferred, delayDeferred, dropDeferred, selectOldest, promoteDeferred, endMessages, dropTexts,
-		freeKeys)
+		freeKeys, replaceMessage, replaceDeferred)
 	return &batch{
 		db: db, statements: s, parts: map[sms.ID]struct{}{}, contacts: contactWrites{last: map[sms.ID]*sms.Contact{}},
 	}, err
@@ -77,7 +77,7 @@ func (b *batch) run(ctx context.Context, tx *sql.Tx, ops []op) error {
 			}
 		case opJournal:
 			b.journal = append(b.journal, o)
-		case opAttempt, opPostpone, opDelay, opEnd, opPromote:
+		case opAttempt, opPostpone, opDelay, opReplace, opEnd, opPromote:
 			b.deferrals = append(b.deferrals, o)
 		}
 	}

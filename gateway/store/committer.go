@@ -34,6 +34,7 @@ const (
 	opAttempt
 	opPostpone
 	opDelay
+	opReplace
 	opEnd
 	opPromote
 )
@@ -41,7 +42,7 @@ const (
 // op is a queued write.
 type op struct {
 	kind    opKind
-	record  *Record       // opInsert
+	record  *Record       // opInsert, opReplace
 	report  SegmentReport // opReport
 	message *sms.Message  // opPutPart
 	ids     []sms.ID      // opDeleteParts, opAttempt, opPostpone, and opContacts those that are dropped

@@ -71,6 +71,12 @@ func (db *DB) Postpone(ids []sms.ID, until time.Time, done func(error)) {
 	db.committer.put(op{kind: opPostpone, ids: ids, deferral: &Deferral{Next: until}, done: done})
 }
 
+// Replace writes what a deferred message says now and asks for: Text, Data, Receipt, Wanted and Expires of its message, GiveUp and
+// Octets of its deferral.
+func (db *DB) Replace(r *Record, done func(error)) {
+	db.committer.put(op{kind: opReplace, record: r, done: done})
+}
+
 // Promote makes the oldest message of a queue due now.
 func (db *DB) Promote(queue int64, done func(error)) {
 	db.committer.put(op{kind: opPromote, end: &End{Queue: queue, Followed: true}, done: done})
@@ -158,6 +164,8 @@ func (b *batch) moveDeferrals(ctx context.Context, tx *sql.Tx) error {
 			err = b.update(ctx, tx, postponeDeferred, o.ids, millis(o.deferral.Next))
 		case opDelay:
 			err = b.delay(ctx, tx, o.deferral)
+		case opReplace:
+			err = b.replace(ctx, tx, o.record)
 		case opEnd:
 			g, err := endOf(o.end)
 			if err != nil {
@@ -218,6 +226,24 @@ func endOf(e *End) (g ended, err error) {
 func (b *batch) delay(ctx context.Context, tx *sql.Tx, d *Deferral) error {
 	return b.update(ctx, tx, delayDeferred, []sms.ID{d.ID}, clipTarget(d.Target), d.Queue, int64(d.Waiting), millis(d.Next),
 		millis(d.GiveUp), int64(d.Attempts), int64(d.Unknown), clip(d.Reason), millis(d.Changed))
+}
+
+func (b *batch) replace(ctx context.Context, tx *sql.Tx, r *Record) error {
+	m := r.Message
+	options, err := rareOf(r)
+	if err != nil {
+		return err
+	}
+	var data any
+	if m.Data != nil {
+		data = m.Data
+	}
+	id := []sms.ID{m.ID}
+	if err := b.update(ctx, tx, replaceMessage, id, escape(m.Text), data, m.Receipt.String(), millis(m.Expires), options,
+		time.Now().UnixMilli()); err != nil {
+		return err
+	}
+	return b.update(ctx, tx, replaceDeferred, id, millis(r.Deferral.GiveUp), int64(r.Deferral.Octets))
 }
 
 // endSegments writes the segments of messages that a next hop took after all.

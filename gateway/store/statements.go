@@ -66,6 +66,8 @@ const (
 	endMessages
 	dropTexts
 	freeKeys
+	replaceMessage
+	replaceDeferred
 	selectKeys
 	selectMatches
 )
@@ -126,6 +128,10 @@ func (s statement) text(d *dialect) string {
 			"done_time = ?, next_attempt = ?, updated = ? WHERE id IN " + list(s.n)
 	case dropTexts:
 		return "UPDATE message SET text = '', data = NULL WHERE id IN " + list(s.n)
+	case replaceMessage:
+		return "UPDATE message SET text = ?, data = ?, receipt = ?, expires = ?, options = ?, updated = ? WHERE id IN " + list(s.n)
+	case replaceDeferred:
+		return "UPDATE deferred SET give_up = ?, octets = ? WHERE id IN " + list(s.n)
 	case freeKeys:
 		return "UPDATE message SET idempotency_key = NULL WHERE id IN " + list(s.n)
 	case selectKeys:

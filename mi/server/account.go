@@ -97,6 +97,8 @@ func (s *Server) accountReload(ctx context.Context, _ mi.None) (mi.SMPPReloadRes
 }
 
 // account is one as smpp_list shows it.
-func account(a smpp.AccountStatus) mi.Account {
-	return mi.Account{SystemID: a.SystemID, Enabled: a.Enabled, Binds: binds(a.Binds), Queued: a.Queued, Counters: mi.Counters(a.Counters)}
+func account(a smpp.AccountStatus, deferred int) mi.Account {
+	return mi.Account{
+		SystemID: a.SystemID, Enabled: a.Enabled, Binds: binds(a.Binds), Queued: a.Queued, Deferred: deferred, Counters: mi.Counters(a.Counters),
+	}
 }

@@ -173,6 +173,24 @@ func (c *fakeCore) Message(_ context.Context, id sms.ID) (*store.Record, error) 
 	return nil, gateway.ErrUnknownMessage
 }
 
+// RetryMessage and CancelMessage know the records: one that is deferred can be tried, and one that is sent cannot.
+func (c *fakeCore) RetryMessage(ctx context.Context, id sms.ID) error {
+	r, err := c.Message(ctx, id)
+	if err == nil && r.State != store.RecordDeferred {
+		err = gateway.ErrNotDeferred
+	}
+	return err
+}
+
+func (c *fakeCore) CancelMessage(ctx context.Context, id sms.ID) error {
+	if err := c.RetryMessage(ctx, id); err != nil {
+		return err
+	}
+	return gateway.ErrBeingTried
+}
+
+func (c *fakeCore) DeferredFor(leg sms.Leg) int { return len(leg.Name) }
+
 func (c *fakeCore) Messages(_ context.Context, f store.Filter) ([]*store.Record, sms.ID, error) {
 	c.filter = f
 	if len(c.records) == 0 {

@@ -71,7 +71,12 @@ func tell(t *testing.T) *story {
 			t.Fatal(err)
 		}
 	}
-	s.smsc, err = gatewaytest.NewSMSC(gatewaytest.SMSCConfig{})
+	s.smsc, err = gatewaytest.NewSMSC(gatewaytest.SMSCConfig{OnSubmit: func(m gatewaytest.Submit) gatewaytest.Action {
+		if m.To == notNow {
+			return gatewaytest.Action{Status: 0x64}
+		}
+		return gatewaytest.Action{}
+	}})
 	must(err)
 	t.Cleanup(s.smsc.Close)
 	s.phone, err = gatewaytest.NewUserAgent("127.0.0.1:0")
@@ -147,6 +152,9 @@ func (s *story) awaits() {
 	})
 }
 
+// notNow is a recipient that the SMSC takes nothing for.
+const notNow = "4917000000000"
+
 // before is what happens in the story before a call.
 func (s *story) before(method string) {
 	s.t.Helper()
@@ -160,6 +168,12 @@ func (s *story) before(method string) {
 		if code, err := s.phone.Register(s.ctx, "sip:"+strings.TrimPrefix(s.gw.SIPAddrs()[0], "udp:"), "alice", "secret", 3600); err != nil || code != 200 {
 			s.t.Fatalf("REGISTER: %d, %v", code, err)
 		}
+	case mi.MessageRetry.Name:
+		sent, err := s.client.MessageSend(s.ctx, mi.MessageSendParams{From: "100", To: "+" + notNow, Text: "hi", Connection: "practice"})
+		if err != nil || sent.State != "deferred" {
+			s.t.Fatalf("%+v, %v", sent, err)
+		}
+		s.values["$deferred"] = sent.ID
 	case mi.MessageReject.Name:
 		s.awaits()
 	case mi.MessageShow.Name:

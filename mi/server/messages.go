@@ -268,6 +268,11 @@ func (s *Server) recorded(r *store.Record) mi.Message {
 	if m.IsBinary() {
 		result.Text, result.Data = "", m.Data
 	}
+	if d := r.Deferral; d != nil {
+		result.Deferral = &mi.Deferral{
+			Target: d.Target, Waiting: waiting[d.Waiting], Reason: d.Reason, GiveUp: mi.Time(d.GiveUp), UnknownFates: d.Unknown,
+		}
+	}
 	if r.Egress.Kind == sms.LegConnection {
 		result.Connection = r.Egress.Name
 	}
@@ -294,4 +299,31 @@ func (s *Server) recorded(r *store.Record) mi.Message {
 		result.Report = &mi.Report{State: r.Report.String(), Error: r.ReportError, DoneTime: mi.Time(r.DoneTime)}
 	}
 	return result
+}
+
+// waiting is what the MI calls what a deferred message waits for.
+var waiting = map[store.Waiting]string{store.WaitingTime: "time", store.WaitingBehind: "behind", store.WaitingOperator: "retry"}
+
+func (s *Server) messageRetry(ctx context.Context, p mi.MessageShowParams) (string, error) {
+	return s.toMessage(ctx, p, s.core.RetryMessage)
+}
+
+func (s *Server) messageCancel(ctx context.Context, p mi.MessageShowParams) (string, error) {
+	return s.toMessage(ctx, p, s.core.CancelMessage)
+}
+
+// toMessage does something to a message that the caller may see.
+func (s *Server) toMessage(ctx context.Context, p mi.MessageShowParams, do func(context.Context, sms.ID) error) (string, error) {
+	shown, err := s.messageShow(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	id, err := sms.ParseID(shown.ID)
+	if err == nil {
+		err = do(ctx, id)
+	}
+	if err != nil {
+		return "", coreError(err)
+	}
+	return mi.OK, nil
 }

@@ -33,6 +33,8 @@ func (s *Server) register() {
 	serveLater(d, mi.MessageSend, s.messageSend)
 	serveSlow(d, mi.MessageShow, s.messageShow)
 	serveSlow(d, mi.MessageList, s.messageList)
+	serveSlow(d, mi.MessageRetry, s.messageRetry)
+	serveSlow(d, mi.MessageCancel, s.messageCancel)
 	serveSlow(d, mi.Reload, s.reload)
 	serveSlow(d, mi.ConfigDiff, s.configDiff)
 	s.registerRoutes()

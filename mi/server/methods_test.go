@@ -43,9 +43,9 @@ func TestResults(t *testing.T) {
 	for _, tt := range []struct{ method, params, want string }{
 		{"smpp_list", `[]`, `{"connections":[{"name":"acme","peer":"10.0.0.1:2775","session_type":"transceiver","enabled":true,"state":"bound",` +
 			`"binds":[{"id":"acme#1","mode":"transceiver","state":"bound","since":"2026-03-01T12:00:00.000Z","remote":"10.0.0.1:2775","local":"10.0.0.2:40000","window":10,"in_flight":2,"last_error":""}],` +
-			`"queued":0,"sent":5,"refused":0,"unanswered":0,"received":0,"receipts":0,"throttled":0,"unexpected":0,"malformed":0,"limited":0,"bound":0}],` +
+			`"queued":0,"deferred":4,"sent":5,"refused":0,"unanswered":0,"received":0,"receipts":0,"throttled":0,"unexpected":0,"malformed":0,"limited":0,"bound":0}],` +
 			`"accounts":[{"system_id":"shop","enabled":true,"binds":[{"id":"shop#1","mode":"transceiver","state":"bound","remote":"","local":"","window":0,"in_flight":0,"last_error":""}],` +
-			`"queued":0,"sent":0,"refused":0,"unanswered":0,"received":7,"receipts":0,"throttled":0,"unexpected":0,"malformed":0,"limited":0,"bound":0}]}`},
+			`"queued":0,"deferred":4,"sent":0,"refused":0,"unanswered":0,"received":7,"receipts":0,"throttled":0,"unexpected":0,"malformed":0,"limited":0,"bound":0}]}`},
 		{"smpp_list", `["nobody"]`, `{"code":404,"message":"` + gateway.ErrUnknownConnection.Error() + `"}`},
 		{"smpp_reload", `[]`, `{"added":["acme"],"changed":[],"removed":[],"unchanged":2}`},
 		{"smpp_disable", `["acme"]`, `"OK"`},
@@ -114,6 +114,7 @@ func TestResults(t *testing.T) {
 		{"message_send", `{"from":"1","to":"2","text":"x","connection":"acme","tlvs":{"operator":""}}`,
 			`{"code":400,"message":"Bad value: tlvs: acme has no operator","data":{"parameter":"tlvs","reason":"acme has no operator"}}`},
 		{"message_show", `["` + sms.ID{1}.String() + `"]`, `{"code":404,"message":"` + gateway.ErrUnknownMessage.Error() + `"}`},
+		{"message_cancel", `["` + sms.ID{1}.String() + `"]`, `{"code":404,"message":"` + gateway.ErrUnknownMessage.Error() + `"}`},
 	} {
 		if got := s.result(t, tt.method, tt.params); got != tt.want {
 			t.Errorf("%s %s:\ngot  %s\nwant %s", tt.method, tt.params, got, tt.want)
@@ -154,6 +155,7 @@ func TestBadValues(t *testing.T) {
 		{"message_send", `{"from":"1","to":"2","text":"x","coding":"binary"}`, "coding"},
 		{"message_send", `{"from":"1","to":"2","text":"x","udh":"` + strings.Repeat("00", 256) + `"}`, "udh"},
 		{"message_show", `["x"]`, "id"},
+		{"message_retry", `["x"]`, "id"},
 		{"message_list", `{"state":"x"}`, "state"},
 		{"message_list", `{"limit":1001}`, "limit"},
 		{"message_list", `{"limit":-1}`, "limit"},
@@ -374,6 +376,33 @@ func TestSMPPAddValues(t *testing.T) {
 	}
 	if !maps.Equal(core.values, want) {
 		t.Errorf("got %q, want %q", core.values, want)
+	}
+}
+
+// message_show tells how a message waits, and what is done to it by hand is passed on.
+func TestDeferredMessage(t *testing.T) {
+	core := newFakeCore()
+	id, sent := core.ids.Next(), core.ids.Next()
+	next := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	core.records = []*store.Record{
+		{Message: &sms.Message{ID: id, Ingress: sms.MI}, State: store.RecordDeferred, NextAttempt: next, Deferral: &store.Deferral{
+			ID: id, Target: "smpp:acme", Reason: "no bind is up", GiveUp: next.Add(time.Hour), Unknown: 1, Next: next,
+		}},
+		{Message: &sms.Message{ID: sent, Ingress: sms.MI}, State: store.RecordSent},
+	}
+	s := start(t, core, Options{})
+	want := `"deferral":{"target":"smpp:acme","waiting":"time","reason":"no bind is up","give_up":"2026-03-01T13:00:00.000Z","unknown_fates":1}`
+	if got := s.result(t, "message_show", `["`+id.String()+`"]`); !strings.Contains(got, want) || !strings.Contains(got, `"next_attempt":"2026-03-01T12:00:00.000Z"`) {
+		t.Error(got)
+	}
+	for call, want := range map[string]string{
+		`"message_retry","params":["` + id.String() + `"]`:    `"result":"OK"`,
+		`"message_retry","params":["` + sent.String() + `"]`:  `"code":409`,
+		`"message_cancel","params":["` + sent.String() + `"]`: `"code":409`,
+	} {
+		if got := s.call(t, `{"jsonrpc":"2.0","id":1,"method":`+call+`}`); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", call, got)
+		}
 	}
 }
 

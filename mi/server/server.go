@@ -56,6 +56,9 @@ type Core interface {
 	DeleteAccount(ctx context.Context, systemID string) error
 	ReloadAccounts(ctx context.Context) (smpp.Changes, error)
 	Messages(ctx context.Context, f store.Filter) ([]*store.Record, sms.ID, error)
+	RetryMessage(ctx context.Context, id sms.ID) error
+	CancelMessage(ctx context.Context, id sms.ID) error
+	DeferredFor(leg sms.Leg) int
 	Trace(name string, sink func(smpp.TracedPDU)) (leg sms.Leg, how smpp.Dissector, stop func(), err error)
 	TLVs(leg sms.Leg, tlvs []sms.TLV) map[string][]byte
 	ParseTLVs(connection string, values map[string]string) ([]sms.TLV, error)

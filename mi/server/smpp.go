@@ -6,6 +6,7 @@ import (
 
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/smpp"
+	"sipsmpp/gateway/sms"
 	"sipsmpp/mi"
 )
 
@@ -22,18 +23,21 @@ var coreErrors = []struct {
 	{gateway.ErrUnknownRoute, mi.CodeNotFound},
 	{gateway.ErrNotAwaiting, mi.CodeNotFound},
 	{gateway.ErrKeyTaken, mi.CodeConflict},
+	{gateway.ErrNotDeferred, mi.CodeConflict},
+	{gateway.ErrBeingTried, mi.CodeConflict},
+	{gateway.ErrTargetDown, mi.CodeNotNow},
 }
 
 func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListResult, error) {
 	result := mi.SMPPListResult{Connections: []mi.Connection{}, Accounts: []mi.Account{}}
 	for _, c := range s.core.Connections() {
 		if p.Name == "" || p.Name == c.Name {
-			result.Connections = append(result.Connections, connection(c))
+			result.Connections = append(result.Connections, connection(c, s.core.DeferredFor(sms.Connection(c.Name))))
 		}
 	}
 	for _, a := range s.core.Accounts() {
 		if p.Name == "" || p.Name == a.SystemID {
-			result.Accounts = append(result.Accounts, account(a))
+			result.Accounts = append(result.Accounts, account(a, s.core.DeferredFor(sms.Account(a.SystemID))))
 		}
 	}
 	if p.Name != "" && len(result.Connections)+len(result.Accounts) == 0 {
@@ -42,7 +46,7 @@ func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListRe
 	return result, nil
 }
 
-func connection(c smpp.ConnectionStatus) mi.Connection {
+func connection(c smpp.ConnectionStatus, deferred int) mi.Connection {
 	return mi.Connection{
 		Name:           c.Name,
 		Peer:           c.Peer,
@@ -52,6 +56,7 @@ func connection(c smpp.ConnectionStatus) mi.Connection {
 		Fault:          c.Fault,
 		Binds:          binds(c.Binds),
 		Queued:         c.Queued,
+		Deferred:       deferred,
 		ThrottledUntil: mi.Time(c.ThrottledUntil),
 		ThrottledTo:    c.ThrottledTo,
 		Counters:       mi.Counters(c.Counters),
