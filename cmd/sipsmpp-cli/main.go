@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +77,7 @@ const example = `  sipsmpp-cli -x mi smpp_list
 func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer) int {
 	var execute, asksJSON, asksTable bool
 	var url, token string
+	var files tlsFiles
 	command := &cobra.Command{
 		Use:               "sipsmpp-cli [-u URL] [--token TOKEN] [-x mi METHOD [PARAMETER ...] | -x events [PATTERN] | -x trace NAME | -x top | -x diagnose]",
 		Short:             "call a sipsmpp gateway's management interface and follow its events",
@@ -89,6 +91,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 			var opts []clients.Option
 			if token != "" {
 				opts = append(opts, clients.WithToken(token))
+			}
+			config, err := files.config()
+			if err != nil {
+				return usageError{err}
+			}
+			if config != nil {
+				opts = append(opts, clients.WithTLS(config))
 			}
 			c, err := clients.Dial(url, opts...)
 			if err != nil {
@@ -124,7 +133,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 	flags.BoolVarP(&execute, "execute", "x", false, "run one command and exit")
 	flags.BoolVar(&asksJSON, "json", false, "print JSON, for programs")
 	flags.BoolVar(&asksTable, "table", false, "print tables, for people")
-	flags.StringVarP(&url, "url", "u", defaultURL, "where the MI is: http://, https://, ws://, wss:// or unix:PATH")
+	flags.StringVarP(&url, "url", "u", cmp.Or(os.Getenv("SIPSMPP_URL"), defaultURL), "where the MI is: http://, https://, ws://, wss:// or unix:PATH; default $SIPSMPP_URL")
+	flags.StringVar(&files.ca, "ca", "", "PEM file with who vouches for the gateway's certificate; default who the system trusts")
+	flags.StringVar(&files.cert, "cert", "", "PEM file with our certificate, in place of a token (mi.tls_client_ca)")
+	flags.StringVar(&files.key, "key", "", "PEM file with its key; default the file of --cert")
 	flags.StringVar(&token, "token", os.Getenv("SIPSMPP_TOKEN"), "bearer token (mi.tokens); default $SIPSMPP_TOKEN")
 	flags.Lookup("token").DefValue = "" // it must not be shown
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
