@@ -80,6 +80,9 @@ func (p *passage) refusal() (o sms.Outcome, refused bool) {
 		return sms.Failed(sms.Permanent, sms.CauseLoop, "rule "+p.route.Rule+" sends it back to "+p.m.Ingress.String()), true
 	case len(p.route.Targets) == 0:
 		return sms.Failed(sms.Permanent, sms.CauseNoRoute, noRouteHint(p.m)), true
+	case p.m.Receipt != sms.ReceiptNone && p.g.db.Away():
+		// It could not be recorded, and its report would be lost with this process.
+		return sms.Failed(sms.Temporary, sms.CauseStore, "its report cannot be promised now"), true
 	}
 	return sms.Outcome{}, false
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -87,13 +88,14 @@ type committer struct {
 	// finishing says that done of ops is being called, which may queue what follows from them, even after close.
 	finishing bool
 
-	wake    chan struct{} // holds one token: the queue is no longer empty, is full enough, or was closed
-	done    chan struct{}
-	failing atomic.Bool       // the last transaction failed for the database's fault
-	took    *metric.Histogram // of transactions that were committed
-	written atomic.Uint64
-	failed  atomic.Uint64 // writes
-	tx      *batch
+	wake     chan struct{} // holds one token: the queue is no longer empty, is full enough, or was closed
+	done     chan struct{}
+	failing  atomic.Bool       // the last transaction failed for the database's fault
+	took     *metric.Histogram // of transactions that were committed
+	written  atomic.Uint64
+	failed   atomic.Uint64 // writes
+	failedAt atomic.Int64  // when the last transaction failed, in Unix nanoseconds
+	tx       *batch
 }
 
 func newCommitter(ctx context.Context, db *DB, bound int) (*committer, error) {
@@ -202,8 +204,9 @@ func (c *committer) finish(ops []op) {
 // commit writes ops in one transaction, or as many as it takes to part the bad ones from the good.
 func (c *committer) commit(ops []op) {
 	var err error
-	for range 3 {
-		if err = c.transact(ops); err == nil || blameFor(err) != blameMoment {
+	begun := time.Now()
+	for try := 1; ; try++ {
+		if err = c.transact(ops); err == nil || !c.again(err, try, begun) {
 			break
 		}
 	}
@@ -222,10 +225,41 @@ func (c *committer) commit(ops []op) {
 			c.db.log.Error("the database does not take what must be kept; trying with each next message", "error", err)
 		}
 		c.failed.Add(uint64(len(ops)))
+		c.failedAt.Store(time.Now().UnixNano())
 		for i := range ops {
 			ops[i].err = fmt.Errorf("db: %w", err)
 		}
 	}
+}
+
+// A server that cannot be reached is waited for before what is queued fails: it is mostly one that starts anew, or another that
+// takes its place. It is waited for once: until it is back, what comes fails at once.
+const (
+	patience  = 3 * time.Second
+	lastPause = 200 * time.Millisecond
+)
+
+// again says that a transaction is to be tried once more, after a pause if that is what it takes.
+func (c *committer) again(err error, try int, begun time.Time) bool {
+	moment := blameFor(err) == blameMoment
+	if moment && try < 3 {
+		return true
+	}
+	var begin *beginError
+	if !moment && !errors.As(err, &begin) || c.failing.Load() || c.db.dialect == sqliteDialect || time.Since(begun) > patience {
+		return false
+	}
+	time.Sleep(min(10*time.Millisecond<<min(try, 10), lastPause))
+	return true
+}
+
+// awayFor is how long after a failure the database counts as away.
+const awayFor = 500 * time.Millisecond
+
+// Away says that the database does not take what must be kept: it failed a moment ago. After that moment it is worth another try.
+func (db *DB) Away() bool {
+	c := db.committer
+	return c.failing.Load() && time.Since(time.Unix(0, c.failedAt.Load())) < awayFor
 }
 
 func (c *committer) recovered() {

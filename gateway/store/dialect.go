@@ -85,12 +85,18 @@ const (
 func blameFor(err error) blame {
 	var (
 		commit *commitError
+		begin  *beginError
 		my     *mysql.MySQLError
 		pg     *pgconn.PgError
 		lite   *sqlite.Error
 	)
 	switch {
 	case errors.As(err, &commit):
+		return blameDatabase
+	case errors.As(err, &begin):
+		if blameFor(begin.error) == blameMoment {
+			return blameMoment
+		}
 		return blameDatabase
 	case errors.Is(err, errRow):
 		return blameRow

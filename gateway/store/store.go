@@ -204,7 +204,7 @@ func (db *DB) closePools() error {
 func (db *DB) transact(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return &beginError{err}
 	}
 	if err := f(tx); err != nil {
 		_ = tx.Rollback() // the first error is the one that tells; the connection is dropped where this one fails
@@ -215,6 +215,11 @@ func (db *DB) transact(ctx context.Context, f func(*sql.Tx) error) error {
 	}
 	return nil
 }
+
+// beginError says that a transaction could not even begin: whatever the server says, it is no fault of what was to be written.
+type beginError struct{ error }
+
+func (e *beginError) Unwrap() error { return e.error }
 
 // commitError is the failure of a COMMIT: whether the transaction took effect is not known, so it must not be run again.
 type commitError struct{ error }
