@@ -191,6 +191,7 @@ var (
 	sipInProgress  = gauge("sip:in_progress", "sipsmpp_sip_in_progress", "requests that wait for our answer")
 	sipInFlight    = gauge("sip:in_flight", "sipsmpp_sip_in_flight", "messages that wait for a next hop's answer")
 	sipConnections = gauge("sip:connections", "sipsmpp_sip_connections", "connections that peers opened")
+	sipContacts    = gauge("sip:contacts", "sipsmpp_sip_contacts", "contacts of registered users")
 	nextHopUp      = gauge("next_hop:up", "sipsmpp_sip_next_hop_up",
 		"1: the next hop answers; 0: it does not, or asked to be left alone", "next_hop")
 

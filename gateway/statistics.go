@@ -315,6 +315,7 @@ func (g *Gateway) measureSIP(r *readings) {
 	r.add(sipInProgress, uint64(s.InProgress))
 	r.add(sipInFlight, uint64(s.InFlight))
 	r.add(sipConnections, uint64(s.Connections))
+	r.add(sipContacts, uint64(s.Contacts))
 	up := make(map[string]bool) // by URI, which two may share that differ in their credentials
 	for _, h := range g.sip.NextHops() {
 		up[h.URI] = h.State == "up" || up[h.URI]

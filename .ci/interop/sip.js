@@ -129,6 +129,47 @@ ${text}
     { cwd: work, stdio: ['ignore', 'ignore', fs.openSync(path.join(work, 'sipp.err'), 'a')] }).on('exit', resolve));
 }
 
+// What is wrong with a request, what it must get, and what is replaced in a good one.
+const refused = [
+  ['a request without From', 400, [['From:', 'X-From:']]],
+  ['a body without a type', 400, [['Content-Type:', 'X-Type:']]],
+  ['two lengths', 400, [['Content-Length:', 'l: 4\nContent-Length:']]],
+  ['INVITE', 405, [['MESSAGE', 'INVITE']]],
+  ['SUBSCRIBE', 405, [['MESSAGE', 'SUBSCRIBE']]],
+  ['a body that is too large', 413, [[text, 'x'.repeat(20001)]]],
+  ['HTML', 415, [['text/plain', 'text/html']]],
+  ['an unknown charset', 415, [['UTF-8', 'klingon']]],
+  ['an unknown encoding', 415, [['Content-Type:', 'Content-Encoding: br\nContent-Type:']]],
+  ['a URN', 416, [[`MESSAGE sip:${number}@`, 'MESSAGE urn:service:sos@']]],
+  ['an extension', 420, [['Content-Type:', 'Require: 100rel\nContent-Type:']]],
+  ['BYE', 481, [['MESSAGE', 'BYE']]],
+  ['CANCEL', 481, [['MESSAGE', 'CANCEL']]],
+  ['its last hop', 483, [['Max-Forwards: 70', 'Max-Forwards: 0']]],
+  ['binary characters in a name', 488, [['<sip:100@', '<sip:%E6%B1%89@']]],
+  ['an unknown method', 501, [['MESSAGE', 'SING']]],
+  ['another version', 505, [[' SIP/2.0\nVia', ' SIP/3.0\nVia']]],
+  ['what has expired', 408, [['Content-Type:', 'Expires: 0\nContent-Type:']]],
+];
+
+function sippRefused(name, code, changes) {
+  let request = `MESSAGE sip:${number}@127.0.0.1:${ports.udp} SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+Max-Forwards: 70
+From: <sip:100@example.com>;tag=[call_number]
+To: <sip:${number}@example.com>
+Call-ID: [call_id]
+CSeq: 1 MESSAGE
+Content-Type: text/plain;charset=UTF-8
+Content-Length: [len]
+
+${text}`;
+  for (const [what, by] of changes) request = request.replaceAll(what, by);
+  const scenario = file('refused.xml', `<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="refused">
+<send retrans="500"><![CDATA[\n${request}\n]]></send>\n<recv response="${code}"/>\n</scenario>\n`);
+  return new Promise(resolve => spawn('sipp', ['-sf', scenario, '-m', '1', '-i', '127.0.0.1', '-nostdin', '-trace_err', '-trace_msg',
+    '-timeout', '5s', '-timeout_error', `127.0.0.1:${ports.udp}`], { cwd: work, stdio: 'ignore' }).on('exit', resolve));
+}
+
 // A WebSocket as a page of some browser opens it.
 class PageSocket extends WebSocket {
   constructor(url, protocols) { super(url, protocols, { origin: 'https://phone.example.com' }); }
@@ -213,6 +254,12 @@ mi:
     const status = await deliver(text);
     check('deliver_sm by way of Kamailio', status === 0, `deliver_sm_resp has status ${status}`);
     check('what left by way of Kamailio', sunk.length === 1 && sunk[0].endsWith(`\r\n\r\n${text}`) && sunk[0].includes('/TLS '), JSON.stringify(sunk));
+
+    // Each error that a request can have.
+    for (const [name, code, changes] of refused) {
+      check(`sipp: ${name} gets ${code}`, await sippRefused(name, code, changes) === 0, `see ${work}`);
+    }
+    check('nothing of what was refused went out', submits.length === 0, JSON.stringify(submits));
 
     // The proxy goes and comes back.
     const state = () => cli('sip_list').next_hops[0].state;

@@ -94,7 +94,11 @@ func (e *Endpoint) try(o *outgoing) {
 		if o.hop == nil {
 			if o.hop, o.addresses = e.pick(o, time.Now()), 0; o.hop == nil {
 				if !o.failed {
-					o.fail(sms.Temporary, sms.CauseNotReady, "every next hop of sip.outbound_uri asked to be left alone for now")
+					what := "every next hop of sip.outbound_uri"
+					if o.contact {
+						what = o.uri
+					}
+					o.fail(sms.Temporary, sms.CauseNotReady, what+" asked to be left alone for now")
 				}
 				e.finish(o, o.failure)
 				return

@@ -98,6 +98,19 @@ func (r *registrar) usersOf(to sms.Address) []string {
 	return r.numbers[to.Value]
 }
 
+// count is how many contacts there are.
+func (r *registrar) count() (n int) {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, list := range r.users {
+		n += len(list)
+	}
+	return n
+}
+
 // ways gives how the contacts of users are reached, in the order to try them.
 func (r *registrar) ways(users []string, now time.Time) [][]way {
 	r.mu.Lock()

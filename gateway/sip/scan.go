@@ -257,7 +257,7 @@ func (m *message) check() {
 	for _, f := range []struct {
 		value  []byte
 		reason string
-	}{{m.from, "Missing From"}, {m.to, "Missing To"}, {m.callID, "Missing Call-ID"}, {m.cseq, "Missing CSeq"}} {
+	}{{m.from, "Missing From"}, {m.to, "Missing To"}, {m.callID, "Missing Call-ID"}, {m.cseq, "Missing Sequence Number"}} {
 		if len(f.value) == 0 {
 			m.fail(f.reason)
 			return
@@ -267,7 +267,7 @@ func (m *message) check() {
 	_, ok := number(digits, 31) // RFC 3261, 8.1.1.5
 	m.seqMethod = bytes.TrimSpace(method)
 	if !ok || m.status == 0 && !bytes.Equal(m.seqMethod, m.method) {
-		m.fail("Bad CSeq")
+		m.fail("Bad Sequence Number")
 	}
 	if m.length > len(m.body) {
 		m.fail("Body Shorter Than Content-Length")

@@ -30,6 +30,7 @@ type Stats struct {
 	InProgress  int // requests handed over and not answered yet
 	InFlight    int // messages to SIP without an outcome yet
 	Connections int // that peers opened
+	Contacts    int // of registered users
 }
 
 // add adds what another transport counted.
@@ -79,7 +80,7 @@ func (c *counters) load() Stats {
 
 // Stats gives the counts of all transports as they are now.
 func (e *Endpoint) Stats() Stats {
-	s := Stats{InProgress: int(e.inProgress.Load()), InFlight: int(e.inFlight.Load()), Connections: int(e.accepted.Load())}
+	s := Stats{InProgress: int(e.inProgress.Load()), InFlight: int(e.inFlight.Load()), Connections: int(e.accepted.Load()), Contacts: e.registrar.count()}
 	for _, c := range e.count {
 		s.add(c.load())
 	}
