@@ -111,3 +111,34 @@ func TestPeerSaysOutbind(t *testing.T) {
 		t.Errorf("%+v", in)
 	}
 }
+
+// An account that submits by a transmitter alone is called for its receipts, and gets those that waited for it.
+func TestOutbindBringsAnAccountItsReceipts(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r.account(nil)
+	tx := r.esme(func(c *gatewaytest.ESMEConfig) { c.Mode = "transmitter" })
+	r.event("E_SMPP_BIND_UP")
+	ids := r.submit(tx, gatewaytest.Outgoing{Text: "x", RegisteredDelivery: 1})
+	row := r.row("shop-receipts", listener.Addr().String())
+	row.SessionType, row.Account, row.SystemID = sms.Outbind, "shop", "ours"
+	r.put(row)
+	if _, err := r.gw.Reload(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rx := r.esme(func(c *gatewaytest.ESMEConfig) { c.Conn, c.Mode = conn, "receiver" })
+	for range 2 {
+		if up := r.event("E_SMPP_BIND_UP").(events.BindUp); up.Connection != "shop-receipts" && up.Account != "shop" || up.Mode != "receiver" {
+			t.Errorf("%+v", up)
+		}
+	}
+	r.receiptFor(rx, ids, "DELIVRD", 2)
+}

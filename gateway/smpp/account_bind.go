@@ -40,6 +40,7 @@ type accountBind struct {
 	idleness *time.Timer   // inactivity; nil: none
 	inactive atomic.Bool   // it is unbound because there was none for too long
 	up       chan struct{} // closed when BindUp was told
+	called   *bind         // that opened the socket and said outbind; nil: the peer came to the listener
 	secure   bool          // it speaks TLS
 	turned   bool          // it became a session of a connection; of the reader alone
 	ended    chan struct{} // closed when its goroutines are gone
@@ -74,8 +75,8 @@ func newAccountBind(a *Accounts, conn net.Conn) *accountBind {
 	return b
 }
 
-// serve runs the session to its end.
-func (b *accountBind) serve(secure bool) {
+// serve runs the session to its end, and gives its cause.
+func (b *accountBind) serve(secure bool) error {
 	defer close(b.ended)
 	s := b.session
 	b.init = time.AfterFunc(b.all.config.InitTimeout, func() { s.closeUnbound(errNeverBound) })
@@ -86,7 +87,7 @@ func (b *accountBind) serve(secure bool) {
 		if err != nil {
 			b.log.Debug("a connection to the listener came to nothing", "error", err)
 			s.close(err)
-			return
+			return err
 		}
 		s.mu.Lock()
 		if s.cause == nil {
@@ -96,12 +97,12 @@ func (b *accountBind) serve(secure bool) {
 	}
 	cause := s.serve()
 	if b.turned {
-		return
+		return cause
 	}
 	left := s.finish() // and with its lock taken, what admit did is seen
 	if b.account == nil {
 		b.log.Debug("a connection to the listener ended without a bind", "reason", cause)
-		return
+		return cause
 	}
 	<-b.up
 	if b.idleness != nil {
@@ -113,6 +114,7 @@ func (b *accountBind) serve(secure bool) {
 	was := b.account.leave(b, left, cause)
 	b.log.Info("bind is down", "reason", cause)
 	b.all.handler.BindDown(was, cause.Error(), len(left))
+	return cause
 }
 
 // checkInactive unbinds an ESME that has exchanged no message for too long.
@@ -188,6 +190,10 @@ func (b *accountBind) bind(h wire.Header, body []byte) {
 		b.refuse(h, &req, wire.StatusBindFailed, tooOften(wait))
 		return
 	}
+	if b.called != nil && req.SystemID != b.called.connection.cfg.Account {
+		b.refuse(h, &req, wire.StatusInvalidSystemID, "the outbind was for account "+b.called.connection.cfg.Account)
+		return
+	}
 	account := (*a.table.Load())[req.SystemID]
 	if account == nil {
 		a.guard.failed(b.from, req.SystemID, now)
@@ -257,6 +263,9 @@ func (b *accountBind) admit(account *account, h wire.Header, req *wire.Bind) {
 	}
 	account.log.Info("bound", "bind", up.ID, "remote", up.Remote, "mode", up.Mode)
 	a.handler.BindUp(up)
+	if b.called != nil {
+		b.called.joined(up.Mode, b.session)
+	}
 	account.tick() // what waits may have room now
 }
 
@@ -501,6 +510,13 @@ func (b *accountBind) drain(timeout time.Duration) (idle bool) {
 	b.draining, b.state, b.since = true, BindUnbinding, time.Now()
 	b.deadline = time.AfterFunc(timeout, b.session.unbind)
 	return b.finished()
+}
+
+// leaves is drain for a bind that a connection has called, which is to end.
+func (b *accountBind) leaves(timeout time.Duration) (idle bool) {
+	b.account.mu.Lock()
+	defer b.account.mu.Unlock()
+	return b.drain(timeout)
 }
 
 // bound is for sessions that we bind.

@@ -82,7 +82,8 @@ type AccountsConfig struct {
 	Gather *gather.Group
 	// NextID makes the ids of messages.
 	NextID func() sms.ID
-	// Connections are those that a peer which says outbind may ask for; nil: none.
+	// Connections are those that a peer which says outbind may ask for, and whose peers may bind as accounts after an outbind of ours;
+	// nil: none. It is before their first Apply that NewAccounts is called.
 	Connections *Connections
 }
 
@@ -121,6 +122,9 @@ func NewAccounts(h AccountHandler, log *slog.Logger, config AccountsConfig) *Acc
 		open: make(map[*accountBind]struct{}), unbound: make(map[netip.Addr]int),
 	}
 	a.table.Store(&map[string]*account{})
+	if config.Connections != nil {
+		config.Connections.accounts = a
+	}
 	return a
 }
 

@@ -41,7 +41,8 @@ type bind struct {
 	// The connection's lock guards what follows.
 	lane
 	mode      string
-	waits     bool // for a session by asked
+	guest     *accountBind // whose session it is, of a connection whose peer binds as an account
+	waits     bool         // for a session by asked
 	state     BindState
 	since     time.Time
 	boundAt   time.Time // zero unless bound
@@ -95,7 +96,7 @@ func (b *bind) run() {
 func (b *bind) wait(cause error) time.Duration {
 	first, last := firstWait, lastWait
 	var refused *bindRefusedError
-	if errors.As(cause, &refused) && refused.credentials() || errors.Is(cause, errPeerCredentials) || errors.Is(cause, errPeerTransmitter) {
+	if errors.As(cause, &refused) && refused.credentials() || errors.Is(cause, errPeerCredentials) || errors.Is(cause, errPeerTransmitter) || errors.Is(cause, errRefused) {
 		first, last = firstRefuse, lastRefuse
 	}
 	d := min(first<<min(b.failures, 16), last)
@@ -129,6 +130,9 @@ func (b *bind) serveDialed() (*session, error) {
 	conn, err := b.dial()
 	if err != nil {
 		return nil, err
+	}
+	if c.cfg.Account != "" {
+		return b.serveGuest(conn)
 	}
 	role := esme
 	if c.cfg.SessionType == sms.Outbind {
@@ -255,6 +259,9 @@ func (b *bind) stop() (idle bool) {
 		return false
 	}
 	b.enter(BindUnbinding)
+	if b.guest != nil {
+		return b.guest.leaves(b.connection.cfg.ResponseTimeout)
+	}
 	session := b.session
 	b.deadline = time.AfterFunc(b.connection.cfg.ResponseTimeout, session.unbind)
 	return b.finished()

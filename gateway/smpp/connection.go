@@ -191,6 +191,8 @@ func (c *connection) refusal() (sms.Outcome, bool) {
 		return c.over, true
 	case !c.enabled:
 		return notReady("the connection is disabled: smpp_enable " + c.row.Name)
+	case c.cfg.Account != "":
+		return notReady("its peer binds as an account: send to account:" + c.cfg.Account)
 	case !c.sends():
 		return notReady(fmt.Sprintf("session_type %d (%v) cannot send", int(c.cfg.SessionType), c.cfg.SessionType))
 	case c.establishing == 0 && !c.binding():
@@ -205,7 +207,7 @@ func (c *connection) refusal() (sms.Outcome, bool) {
 }
 
 // sends says that messages can go by the session_type.
-func (c *connection) sends() bool { return c.cfg.SessionType != sms.Receiver }
+func (c *connection) sends() bool { return c.cfg.SessionType != sms.Receiver && c.cfg.Account == "" }
 
 // binding says that a bind is up, or going down and still finishing what it began.
 func (c *connection) binding() bool {
@@ -223,7 +225,7 @@ func (c *connection) abandoned(b *bind, left []answer, cause error) (was BindSta
 	now := time.Now()
 	c.mu.Lock()
 	was, boundAt = b.status(), b.boundAt
-	b.session, b.boundAt, b.mode = nil, time.Time{}, c.cfg.SessionType.String()
+	b.session, b.guest, b.boundAt, b.mode = nil, nil, time.Time{}, c.cfg.SessionType.String()
 	b.enter(BindWaiting) // for nothing, or until the time that run decides on
 	b.first()
 	if !b.draining {

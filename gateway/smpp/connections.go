@@ -49,6 +49,7 @@ type Connections struct {
 	handler     Handler
 	log         *slog.Logger
 	dial        func(ctx context.Context, network, address string) (net.Conn, error)
+	accounts    *Accounts // that binds after an outbind of ours may be of; nil: none
 	lookup      func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	roots       *x509.CertPool  // who may vouch for a peer that speaks TLS; nil: the system's
 	ctx         context.Context // of all binds

@@ -112,6 +112,19 @@ func (a *Accounts) accept(conn net.Conn, secure bool) {
 	}()
 }
 
+// take counts a socket that a connection opened among those of the accounts; false: they are closed.
+func (a *Accounts) take(b *accountBind) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return false
+	}
+	a.open[b] = struct{}{}
+	b.counted = true
+	a.sessions.Add(1)
+	return true
+}
+
 // leaveListener drops a socket that is closed, or that a connection has now.
 func (b *accountBind) leaveListener() {
 	b.leaving.Do(func() {

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,6 +37,41 @@ func (b *bind) outbind(s *session) error {
 		s.close(fmt.Errorf("the outbind cannot be sent: %w", err))
 	}
 	return s.serve()
+}
+
+// serveGuest says outbind on a socket that we opened, on which the peer then binds as an account, with all that an account may do, and
+// serves the session to its end.
+func (b *bind) serveGuest(conn net.Conn) (*session, error) {
+	c := b.connection
+	if c.all.accounts == nil {
+		conn.Close()
+		return nil, errors.New("there are no accounts")
+	}
+	guest := newAccountBind(c.all.accounts, conn)
+	guest.called = b
+	if !c.all.accounts.take(guest) {
+		conn.Close()
+		return nil, errStopped
+	}
+	defer guest.leaveListener()
+	c.mu.Lock()
+	b.session, b.guest = guest.session, guest
+	b.remote, b.local = guest.remote, guest.local
+	b.enter(BindBinding)
+	c.mu.Unlock()
+	defer guest.session.stopWith(b.ctx)()
+	if err := guest.session.notify(wire.CmdOutbind, &wire.Outbind{SystemID: c.cfg.SystemID, Password: c.cfg.Password}); err != nil {
+		guest.session.close(fmt.Errorf("the outbind cannot be sent: %w", err))
+	}
+	return guest.session, guest.serve(false)
+}
+
+// joined is called when the peer has bound as the account.
+func (b *bind) joined(mode string, s *session) {
+	b.connection.mu.Lock()
+	b.mode = mode
+	b.connection.mu.Unlock()
+	b.bound(s)
 }
 
 // peerBinds takes the bind that follows our outbind. A transceiver is let in, too, and has what a receiver has: what it would

@@ -187,7 +187,7 @@ func inTimeAsked(t *testing.T, test func(t *testing.T, w *askedWorld)) {
 	t.Helper()
 	inTime(t, func(t *testing.T, w *world) {
 		a := &askedWorld{w, newSMSCWorld(t, nil)}
-		a.smsc.accounts.config.Connections = w.conns
+		a.smsc.accounts.config.Connections, w.conns.accounts = w.conns, a.smsc.accounts
 		defer a.smsc.close()
 		test(t, a)
 	})
@@ -409,5 +409,90 @@ func TestOutbindAfterABind(t *testing.T) {
 		p.send(wire.CmdEnquireLink, 0, 3, nil)
 		p.want(wire.CmdEnquireLinkResp, 3, wire.StatusOK)
 		p.conn.Close()
+	})
+}
+
+// A peer that we call may bind as an account, and then has all that an account has.
+func TestOutbindToAnAccount(t *testing.T) {
+	inTimeAsked(t, func(t *testing.T, w *askedWorld) {
+		shop := outbindRow(func(c *sms.ConnectionConfig) { c.Account = "shop" })
+		w.apply(shop)
+		i := w.send("not by the connection")
+		if o := w.outcome(i); o.Fate != sms.NotSent || !strings.Contains(o.Detail, "account:shop") {
+			t.Errorf("%+v", o)
+		}
+		p := w.net.next()
+		p.bindsAfterOutbind(wire.CmdBindTransceiver, wire.Bind{SystemID: "shop", Password: "secret", InterfaceVersion: 0x34}, wire.StatusOK)
+		s := w.status()
+		if s.State != ConnectionBound || s.Binds[0].Mode != "transceiver" || len(w.handler.ups) != 1 {
+			t.Errorf("%+v", s)
+		}
+		if ups := w.smsc.handler.ups; len(ups) != 1 || ups[0].Owner != sms.Account("shop") || ups[0].Mode != "transceiver" {
+			t.Errorf("%+v", ups)
+		}
+		p.send(wire.CmdSubmitSM, 0, 2, shopSM("as any account does"))
+		p.want(wire.CmdSubmitSMResp, 2, wire.StatusOK)
+		if m := w.smsc.handler.messages[0]; m.Ingress != sms.Account("shop") {
+			t.Errorf("%+v", m)
+		}
+		n := w.smsc.deliver("for the account")
+		h, _ := p.read(wire.CmdDeliverSM)
+		p.send(wire.CmdDeliverSMResp, 0, h.Sequence, &wire.SMResp{})
+		if o := w.smsc.outcome(n); o.Fate != sms.Accepted || o.Egress != sms.Account("shop") {
+			t.Errorf("%+v", o)
+		}
+
+		// The peer goes; we call again, and it binds with what is not the account's.
+		p.conn.Close()
+		if s := w.status(); s.State != ConnectionDown || len(w.handler.downs) != 1 || len(w.smsc.handler.downs) != 1 {
+			t.Errorf("%+v, %v, %v", s, w.handler.downs, w.smsc.handler.downs)
+		}
+		for _, c := range []struct {
+			systemID, password string
+			status             wire.Status
+		}{{"other", "secret", wire.StatusInvalidSystemID}, {"shop", "guess", wire.StatusInvalidPassword}} {
+			p = w.net.next()
+			p.bindsAfterOutbind(wire.CmdBindReceiver, wire.Bind{SystemID: c.systemID, Password: c.password}, c.status)
+			p.closed()
+			if b := w.status().Binds[0]; time.Until(b.RetryAt) < firstRefuse*3/4 || b.LastError != errRefused.Error() {
+				t.Errorf("%+v", b)
+			}
+		}
+		if open, unbound := w.unbound(); open != 0 || unbound != 0 {
+			t.Errorf("%d, %d", open, unbound)
+		}
+
+		// A reload of the connection lets the bind finish what is in flight.
+		p = w.net.next()
+		p.bindsAfterOutbind(wire.CmdBindReceiver, wire.Bind{SystemID: "shop", Password: "secret"}, wire.StatusOK)
+		n = w.smsc.deliver("in flight")
+		h, _ = p.read(wire.CmdDeliverSM)
+		w.apply()
+		synctest.Wait()
+		if o := w.smsc.outcome(w.smsc.deliver("too late")); o.Fate != sms.NotSent {
+			t.Errorf("%+v", o)
+		}
+		p.send(wire.CmdDeliverSMResp, 0, h.Sequence, &wire.SMResp{})
+		p.unbinds()
+		if o := w.smsc.outcome(n); o.Fate != sms.Accepted {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+// The accounts go down before the connections, and take the binds that we called with them.
+func TestShutdownWithAnAccountThatWasCalled(t *testing.T) {
+	inTimeAsked(t, func(t *testing.T, w *askedWorld) {
+		w.apply(outbindRow(func(c *sms.ConnectionConfig) { c.Account = "shop" }))
+		p := w.net.next()
+		p.bindsAfterOutbind(wire.CmdBindReceiver, wire.Bind{SystemID: "shop", Password: "secret"}, wire.StatusOK)
+		go w.smsc.close()
+		p.unbinds()
+		synctest.Wait()
+		time.Sleep(2 * time.Second) // it is called again, in vain
+		synctest.Wait()
+		if b := w.status().Binds[0]; b.State != BindWaiting {
+			t.Errorf("%+v", b)
+		}
 	})
 }

@@ -63,6 +63,7 @@ type ConnectionConfig struct {
 	Receipt          ReceiptRequest // options.receipt: asked for whatever the sender wants
 	ValidityDefault  time.Duration  // options.validity: where the sender gives none
 	QueueTimeout     time.Duration  // options.queue_timeout: how long a message waits for a slot
+	Account          string         // options.account, of an outbind connection: whom the peer binds as; empty: the row's own system_id
 	ByOutbind        bool           // options.outbind: the peer opens the socket, by our listener, and says outbind
 	InterfaceVersion uint8          // options.interface_version: 0x34 unless the peer needs another
 	Statuses         StatusClasses  // options.statuses: what is no longer of the class that the gateway gives it

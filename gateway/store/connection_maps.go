@@ -184,6 +184,9 @@ func flagOption(field func(*sms.ConnectionConfig) *bool) option {
 // checkOptions says what is wrong with options that are each fine and do not go together.
 func (r *connectionRow) checkOptions() {
 	c := &r.config
+	if c.Account != "" && c.SessionType != sms.Outbind {
+		r.fault("options.account", "it says as whom the peer binds after our outbind: set session_type to 4, or leave account out")
+	}
 	if c.ByOutbind && c.SessionType != sms.Receiver {
 		r.fault("options.outbind", "the peer opens the socket and we bind as receiver: set session_type to 3, or leave outbind out")
 	}

@@ -65,6 +65,7 @@ var options = map[string]option{
 			return fmt.Sprintf("%d.%d", c.InterfaceVersion>>4, c.InterfaceVersion&15)
 		},
 	},
+	"account":  textOption(func(c *sms.ConnectionConfig) *string { return &c.Account }),
 	"outbind":  flagOption(func(c *sms.ConnectionConfig) *bool { return &c.ByOutbind }),
 	"statuses": statusesOption,
 	"tlvs":     tlvsOption,
