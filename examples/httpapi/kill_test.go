@@ -71,6 +71,12 @@ func TestKill(t *testing.T) {
 	w.check(kills)
 }
 
+// The tokens of the gateway's management interface: ours, and the application's, which may no more than it needs.
+const (
+	adminToken = "a-token-of-the-test"
+	appToken   = "a-token-of-the-application"
+)
+
 // world is everything that takes part.
 type world struct {
 	*testing.T
@@ -96,8 +102,9 @@ func newWorld(t *testing.T) *world {
 	ports := freePorts(t, 6)
 	smsc, control, miAddress, sip, smpp, listen := ports[0], ports[1], ports[2], ports[3], ports[4], ports[5]
 	w.mi, w.url, w.mo = "http://"+miAddress, "http://"+listen, "http://"+control+"/mo"
-	w.file("sipsmpp.yaml", fmt.Sprintf("node: gw\ndb: sqlite:%s\nsip: {listen: [\"udp:%s\"]}\nsmpp: {listen: [\"%s\"]}\nmi: {listen: \"%s\"}\nlog: {level: warn}\n",
-		filepath.Join(w.dir, "gateway.db"), sip, smpp, miAddress))
+	w.file("sipsmpp.yaml", fmt.Sprintf("node: gw\ndb: sqlite:%s\nsip: {listen: [\"udp:%s\"]}\nsmpp: {listen: [\"%s\"]}\nmi:\n  listen: \"%s\"\n  tokens:\n"+
+		"    - {name: test, role: admin, hash: \"%s\"}\n    - {name: httpapi, role: app, hash: \"%s\", senders: [\"Acme\", \"+4930*\"], connections: [\"*\"], events: [\"E_MESSAGE_*\"]}\nlog: {level: warn}\n",
+		filepath.Join(w.dir, "gateway.db"), sip, smpp, miAddress, mi.HashToken(adminToken), mi.HashToken(appToken)))
 	db := "sqlite:" + filepath.Join(w.dir, "httpapi.db")
 	switch os.Getenv("SIPSMPP_HTTPAPI_DB") {
 	case "postgres":
@@ -105,8 +112,8 @@ func newWorld(t *testing.T) *world {
 	case "mysql":
 		db = storetest.MySQL(t)
 	}
-	w.file("httpapi.yaml", fmt.Sprintf("listen: %s\ndb: %s\ngateway: %s/mi\ncall_timeout: 3s\nwebhooks: {private: true, timeout: 2s, retries: [100ms, 200ms, 500ms, 1s, 1s, 1s, 1s, 1s, 1s, 1s]}\n",
-		listen, db, w.mi))
+	w.file("httpapi.yaml", fmt.Sprintf("listen: %s\ndb: %s\ngateway: %s/mi\ngateway_token: %s\ncall_timeout: 3s\nwebhooks: {private: true, timeout: 2s, retries: [100ms, 200ms, 500ms, 1s, 1s, 1s, 1s, 1s, 1s, 1s]}\n",
+		listen, db, w.mi, appToken))
 	w.smsc = w.process(bin+"smscsim", "--quiet", "--listen", smsc, "--control", control, "--receipt-delay", "50ms")
 	w.gateway = w.process(bin+"sipsmppd", "-c", filepath.Join(w.dir, "sipsmpp.yaml"))
 	w.api = w.process(bin+"httpapi", "serve", "-c", filepath.Join(w.dir, "httpapi.yaml"))
@@ -114,7 +121,7 @@ func newWorld(t *testing.T) *world {
 	w.gateway.start()
 	w.reaches(w.mi + "/healthz")
 
-	c, err := clients.Dial(w.mi)
+	c, err := clients.Dial(w.mi, clients.WithToken(adminToken))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,6 +115,10 @@ func (l *Link) apply(ctx context.Context, tx store.Tx, n events.Notification) er
 		}
 		return tx.Progress(ctx, e.Ref, store.EventBuffered, e.SMSCIDs)
 	case events.MessageSent:
+		if e.Egress == "app" { // an application has it: one customer wrote to another's number, and nobody reports
+			_, err := tx.End(ctx, e.Ref, l.ending(store.Delivered, "", nil, n.Time))
+			return err
+		}
 		return tx.Progress(ctx, e.Ref, store.EventSent, e.SMSCIDs)
 	case events.MessageReceived:
 		if e.Awaits != "" {
