@@ -7,6 +7,7 @@
 //
 // How it is built: a Connections holds a connection for each row, a connection a bind for each session that it shall hold, and
 // a bind makes one session after another. A session is two goroutines, a reader and a writer that writes all that is queued at
-// once; everything else runs on the goroutine that brought it. Locks are taken in the order Connections, connection, session,
-// and no Handler or done is called with one held.
+// once; everything else runs on the goroutine that brought it. What waits for a window slot, of a connection as of an account, waits
+// in its outbox. Locks are taken in the order Connections or Accounts, connection, account, session, and no Handler or done is called
+// with one held.
 package smpp
