@@ -14,6 +14,7 @@ import (
 
 // loadFlags are those of a load run.
 type loadFlags struct {
+	crowd
 	direction  string
 	gateway    string
 	floor      bool
@@ -142,6 +143,7 @@ fails on a message that was accepted and lost, on one that came out twice or was
 	fl.StringVar(&f.from, "from", "+4915112345678", "sender")
 	fl.StringVar(&f.to, "to", "+4915187654321", "recipient")
 	fl.IntVar(&f.length, "length", 80, "characters of text")
+	f.crowd.flags(fl)
 	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "longest wait for an answer")
 	fl.DurationVar(&f.drain, "drain", 3*time.Second, "how long nothing may come out at the end before it counts as lost")
 	fl.BoolVar(&f.retransmit, "retransmit", false, "repeat requests that are not answered, as RFC 3261 17.1.2.1 does")
@@ -168,6 +170,10 @@ func (f *loadFlags) check() error {
 		return errors.New("--config db: the run has its own database")
 	case f.receipts && f.direction == "mo":
 		return errors.New("--receipts are of messages to the SMSC: none goes there with --direction mo")
+	case f.crowd.ofGateway() && f.gateway == "":
+		return errors.New("--connections, --rules, --deferred and --subscribers are of a gateway that is started: give --gateway, the path of sipsmppd")
+	case f.senders > 0 && f.direction != "mt" && f.direction != "both":
+		return errors.New("--senders are of requests by SIP: give --direction mt or both")
 	case f.count < 0 || f.count > maxEntries:
 		return fmt.Errorf("--count %d: want at most %d", f.count, maxEntries)
 	case f.windows < 0 || f.rate < 0:
@@ -182,6 +188,9 @@ func (f *loadFlags) check() error {
 		if _, err := processUsage(f.pid); err != nil {
 			return fmt.Errorf("--pid %d: %w", f.pid, err)
 		}
+	}
+	if err := f.crowd.check(); err != nil {
+		return err
 	}
 	if f.count == 0 {
 		f.count = maxEntries
@@ -238,7 +247,7 @@ func compare(ctx context.Context, f loadFlags, out *printer) (c comparison, err 
 	if c.Gateway, err = measure(ctx, f, out); err != nil {
 		return c, fmt.Errorf("through the gateway: %w", err)
 	}
-	f.gateway, f.config, f.floor, f.profileTo = "", nil, true, ""
+	f.gateway, f.config, f.floor, f.profileTo, f.crowd = "", nil, true, "", crowd{senders: f.senders}
 	if c.Floor, err = measure(ctx, f, out); err != nil {
 		return c, fmt.Errorf("through the floor: %w", err)
 	}

@@ -23,6 +23,7 @@ const socketBuffer = 4 << 20
 type mt struct {
 	*flow
 	conn    *net.UDPConn
+	gateway net.Addr // of many senders; nil: the socket is connected
 	batch   *ipv4.PacketConn
 	running sync.WaitGroup
 	done    chan struct{}
@@ -31,17 +32,39 @@ type mt struct {
 func (m *mt) listen() (string, error) { return "", nil }
 
 func (m *mt) connect(ctx context.Context) error {
+	if m.senders > 0 {
+		return m.connectMany()
+	}
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", m.sip)
 	if err != nil {
 		return err
 	}
 	m.conn = conn.(*net.UDPConn)
+	m.start()
+	return nil
+}
+
+// connectMany opens one socket for all senders: it takes what is sent to any address at its port, and each datagram names the address
+// that it is sent from.
+func (m *mt) connectMany() error {
+	to, err := net.ResolveUDPAddr("udp4", m.sip)
+	if err != nil {
+		return err
+	}
+	if m.conn, err = net.ListenUDP("udp4", nil); err != nil {
+		return err
+	}
+	m.gateway = to
+	m.start()
+	return nil
+}
+
+func (m *mt) start() {
 	_ = m.conn.SetReadBuffer(socketBuffer)  // the kernel gives what it allows
 	_ = m.conn.SetWriteBuffer(socketBuffer) // likewise
 	m.batch, m.done = ipv4.NewPacketConn(m.conn), make(chan struct{})
 	m.running.Go(m.read)
 	m.running.Go(m.watch)
-	return nil
 }
 
 func (m *mt) stop() {
@@ -57,12 +80,16 @@ func (m *mt) stop() {
 type template struct {
 	datagram []byte
 	numbers  []int
+	from     int // where the sender's number stands, of many; 0: there is one
 }
 
 // request makes the template: a request like that of a proxy (RFC 3428, 4), of fixed length.
 func (m *mt) request() template {
 	const zero = "0000000000"
-	local := m.conn.LocalAddr().String()
+	local, from := m.conn.LocalAddr().String(), m.from
+	if m.senders > 0 {
+		local, from = fmt.Sprintf("127.0.0.1:%d", m.conn.LocalAddr().(*net.UDPAddr).Port), "+88"+zero
+	}
 	text := markText(m.name, 0, m.length)
 	t := template{datagram: fmt.Appendf(nil, "MESSAGE sip:%s@%s SIP/2.0\r\n"+
 		"Via: SIP/2.0/UDP %s;branch=z9hG4bK%s%s;rport\r\n"+
@@ -73,7 +100,7 @@ func (m *mt) request() template {
 		"CSeq: 1 MESSAGE\r\n"+
 		"Content-Type: text/plain\r\n"+
 		"Content-Length: %d\r\n\r\n%s",
-		m.to, m.sip, local, m.name, zero, m.from, local, m.name, zero, m.to, m.sip, m.name, zero, local, len(text), text)}
+		m.to, m.sip, local, m.name, zero, from, local, m.name, zero, m.to, m.sip, m.name, zero, local, len(text), text)}
 	for _, before := range []string{m.name, textMark + m.name + " "} {
 		for at := 0; ; {
 			i := bytes.Index(t.datagram[at:], []byte(before+zero))
@@ -83,6 +110,9 @@ func (m *mt) request() template {
 			at += i + len(before)
 			t.numbers = append(t.numbers, at)
 		}
+	}
+	if m.senders > 0 {
+		t.from = bytes.Index(t.datagram, []byte(from)) + len("+88")
 	}
 	return t
 }
@@ -113,8 +143,19 @@ func (m *mt) send(ctx context.Context) error {
 		gathered = 0
 		return nil
 	}
+	var sources [][]byte // control messages, by sender
+	for i := range m.senders {
+		ip, _ := senderOf(i)
+		sources = append(sources, (&ipv4.ControlMessage{Src: ip}).Marshal())
+	}
 	return m.sendAll(ctx, func(n int, _ *entry) error {
 		t.fill(messages[gathered].Buffers[0], n)
+		if m.senders > 0 {
+			i := n % m.senders
+			_, number := senderOf(i)
+			copy(messages[gathered].Buffers[0][t.from:], number)
+			messages[gathered].OOB, messages[gathered].Addr = sources[i], m.gateway
+		}
 		if gathered++; gathered == batchSize {
 			return flush()
 		}
@@ -208,7 +249,11 @@ func (m *mt) watch() {
 				e.tries++
 				t.fill(again, n)
 				m.sentAgain.Add(1)
-				_, _ = m.conn.Write(again) // what is lost is sent again
+				if m.gateway == nil {
+					_, _ = m.conn.Write(again) // what is lost is sent again
+				} else {
+					_, _ = m.conn.WriteTo(again, m.gateway) // likewise
+				}
 			}
 		}
 	}

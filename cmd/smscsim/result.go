@@ -19,6 +19,9 @@ type result struct {
 	Process  *processResult `json:"process,omitempty"`
 	Load     float64        `json:"load_cpu_us_per_message"` // what both ends took, in this process
 	Receipts *receiptResult `json:"receipts,omitempty"`
+	// Start is from the start of a process until it was ready, Bound until it had bound to the SMSC.
+	Start time.Duration `json:"start_ns,omitempty"`
+	Bound time.Duration `json:"bound_ns,omitempty"`
 }
 
 // flowResult is one direction of a run.

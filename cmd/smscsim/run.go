@@ -65,11 +65,19 @@ func measure(ctx context.Context, f loadFlags, out *printer) (result, error) {
 			return result{}, err
 		}
 	}
+	began := time.Now()
 	if err := r.awaitBinds(ctx); err != nil {
 		return result{}, err
 	}
+	bound := time.Since(began)
+	listeners, err := r.subscribe(ctx, r.mi)
+	if err != nil {
+		return result{}, err
+	}
+	defer listeners.stop()
 	res, err := r.run(ctx)
 	if s != nil {
+		res.Start, res.Bound = s.took, s.took+bound
 		err = errors.Join(err, s.dead())
 	}
 	return res, err
@@ -155,7 +163,11 @@ func (r *rig) awaitBinds(ctx context.Context) error {
 			continue
 		}
 		r.out.line("waiting for the gateway to bind to %s", smsc.Addr())
-		if err := smsc.WaitBinds(ctx, 1); err != nil {
+		binds := 1
+		if smsc == r.smsc {
+			binds += r.connections
+		}
+		if err := smsc.WaitBinds(ctx, binds); err != nil {
 			return fmt.Errorf("the gateway did not bind to %s: %w; has it a connection there?", smsc.Addr(), err)
 		}
 		// It is bound when it has read our answer, not when we wrote it.

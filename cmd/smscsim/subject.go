@@ -27,11 +27,12 @@ import (
 // subject is a process that this one started to stand between the two ends: the gateway or the floor.
 type subject struct {
 	cmd   *exec.Cmd
-	stdin io.Closer // the floor ends when it is closed
-	dir   string    // temporary; empty where there is none
-	sip   string    // host:port of its SIP side
-	mi    string    // host:port of its MI
-	smpp  string    // host:port that accounts bind to
+	stdin io.Closer     // the floor ends when it is closed
+	dir   string        // temporary; empty where there is none
+	sip   string        // host:port of its SIP side
+	mi    string        // host:port of its MI
+	smpp  string        // host:port that accounts bind to
+	took  time.Duration // from its start until it was ready
 
 	ended   chan struct{} // closed when it has said its last line
 	reading sync.WaitGroup
@@ -165,10 +166,11 @@ func (r *rig) configure(ctx context.Context, dir string, e ends) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.fillTables(ctx, db, e), db.Close())
+	return errors.Join(r.fillTables(ctx, db, filepath.Join(dir, "load.db"), e), db.Close())
 }
 
-func (r *rig) fillTables(ctx context.Context, db *store.DB, e ends) error {
+func (r *rig) fillTables(ctx context.Context, db *store.DB, path string, e ends) error {
+	peers := make(map[string]sms.ConnectionConfig)
 	for name, addr := range map[string]string{"smsc": e.smsc, "peer": e.peer} {
 		if addr == "" {
 			continue
@@ -189,6 +191,14 @@ func (r *rig) fillTables(ctx context.Context, db *store.DB, e ends) error {
 		if err := db.PutConnection(ctx, c); err != nil {
 			return err
 		}
+		peers[name] = c
+	}
+	if err := r.crowd.fill(ctx, db, path, func(name string) sms.ConnectionConfig {
+		c := peers["smsc"]
+		c.Name, c.Window = name, 10
+		return c
+	}); err != nil {
+		return err
 	}
 	if e.peer == "" {
 		return nil
@@ -216,6 +226,7 @@ func addAccount(ctx context.Context, mi string, window int) error {
 func (s *subject) start(ctx context.Context, lines io.Reader, ready func(line []byte) bool) error {
 	// An interrupt at the terminal is for us: the process is to go on until what is on its way has come out.
 	s.cmd.SysProcAttr = childAttributes()
+	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
@@ -239,6 +250,7 @@ func (s *subject) start(ctx context.Context, lines io.Reader, ready func(line []
 	var why error
 	select {
 	case <-started:
+		s.took = time.Since(began)
 		return nil
 	case <-s.ended:
 		why = errors.New("it ended before it was ready")
