@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +17,12 @@ import (
 // benchRun is one row of the standard set.
 type benchRun struct {
 	name      string
+	key       string // what targets call it; empty: none is of it
 	direction string
 	compare   bool
 	receipts  bool
+	recorded  bool // every message has a record, and not only those that wait for something
+	long      bool // as long as --soak says, and only then
 	// of the rate of the first run of the same direction; 0: as fast as the window lets, unless rate is given
 	share float64
 	rate  float64
@@ -26,21 +30,26 @@ type benchRun struct {
 
 // standardSet is what PERFORMANCE.md has figures of.
 var standardSet = []benchRun{
-	{name: "SIP to SMPP", direction: "mt", compare: true},
-	{name: "SMPP to SIP", direction: "mo", compare: true},
+	{name: "SIP to SMPP", key: "mt", direction: "mt", compare: true},
+	{name: "SMPP to SIP", key: "mo", direction: "mo", compare: true},
 	{name: "both at once", direction: "both", compare: true},
-	{name: "SMPP to SMPP, an account to a connection", direction: "esme", compare: true},
-	{name: "SMPP to SMPP, a connection to another", direction: "relay", compare: true},
-	{name: "SIP to SMPP, 5,000/s", direction: "mt", compare: true, rate: 5000},
-	{name: "SIP to SMPP, half its highest rate", direction: "mt", share: 0.5},
+	{name: "SMPP to SMPP, an account to a connection", key: "esme", direction: "esme", compare: true},
+	{name: "SMPP to SMPP, a connection to another", key: "relay", direction: "relay", compare: true},
+	{name: "SIP to SMPP, 5,000/s", key: "paced", direction: "mt", compare: true, rate: 5000},
+	{name: "SIP to SMPP, half its highest rate", key: "half", direction: "mt", share: 0.5},
 	{name: "SIP to SMPP, 90 % of it", direction: "mt", share: 0.9},
-	{name: "SIP to SMPP, receipts and reports", direction: "mt", receipts: true},
+	{name: "SIP to SMPP, every message recorded", key: "recorded", direction: "mt", recorded: true},
+	{name: "SIP to SMPP, every message recorded, receipts and reports", key: "receipts", direction: "mt", receipts: true, recorded: true},
 	{name: "message_send by HTTP", direction: "mi"},
+	{name: "SIP to SMPP, long, 90 % of its highest rate", key: "long", direction: "mt", share: 0.9, long: true},
+	{name: "SIP to SMPP, long", key: "full", direction: "mt", long: true},
 }
 
 // benchRow is what came of one.
 type benchRow struct {
-	Name    string  `json:"name"`
+	Name    string `json:"name"`
+	key     string
+	long    bool
 	Rate    float64 `json:"paced_at,omitempty"` // messages per second
 	Error   string  `json:"error,omitempty"`
 	Gateway *result `json:"gateway,omitempty"`
@@ -53,19 +62,23 @@ type benchResult struct {
 	Machine string     `json:"machine"`
 	Seconds float64    `json:"seconds_each"`
 	Rows    []benchRow `json:"rows"`
+	Targets []target   `json:"targets"`
 }
 
 func benchCommand() *cobra.Command {
 	var f loadFlags
 	var asJSON bool
+	var soak time.Duration
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure a gateway with the standard set of loads, and print a table",
 		Long: `bench runs the loads that PERFORMANCE.md has figures of, one after the other, each through a gateway that it starts anew and most
-of them through the floor too (see load --help), and prints a table in Markdown. It takes about a quarter of a minute for each 1 s
-of --duration; the machine should do nothing else meanwhile. It fails when a message was lost or doubled.`,
-		Example: `  smscsim bench --gateway ./sipsmppd > figures.md`,
-		Args:    noArguments,
+of them through the floor too (see load --help), and prints a table in Markdown, and one that says which of the project's targets
+they meet. It takes about a quarter of a minute for each 1 s of --duration; the machine should do nothing else meanwhile. With --soak
+two long runs follow, one at 90 % of the highest rate and one as fast as it goes. It fails when a message was lost or doubled.`,
+		Example: `  smscsim bench --gateway ./sipsmppd > figures.md
+  smscsim bench --gateway ./sipsmppd --soak 10m > figures.md`,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.gateway == "" {
 				return errors.New("--gateway: want the path of sipsmppd")
@@ -73,7 +86,7 @@ of --duration; the machine should do nothing else meanwhile. It fails when a mes
 			if f.duration <= 0 {
 				return errors.New("--duration must be above 0")
 			}
-			b := bench(c.Context(), f, standardSet, &printer{w: c.ErrOrStderr()})
+			b := bench(c.Context(), f, soak, standardSet, &printer{w: c.ErrOrStderr()})
 			if err := show(c.OutOrStdout(), asJSON, b); err != nil {
 				return failed(err)
 			}
@@ -84,6 +97,7 @@ of --duration; the machine should do nothing else meanwhile. It fails when a mes
 	fl.SortFlags = false
 	fl.StringVar(&f.gateway, "gateway", "", "path of sipsmppd")
 	fl.DurationVar(&f.duration, "duration", 10*time.Second, "how long each load is sent")
+	fl.DurationVar(&soak, "soak", 0, "how long each of two long runs is; without, there are none")
 	fl.StringArrayVar(&f.config, "config", nil, "`YAML` to add to the configuration of the gateway")
 	fl.BoolVar(&asJSON, "json", false, "print all that was measured, as JSON")
 	return c
@@ -97,7 +111,7 @@ func (f *loadFlags) defaults() {
 	f.from, f.to, f.length = "+4915112345678", "+4915187654321", 80
 }
 
-func bench(ctx context.Context, f loadFlags, set []benchRun, out *printer) benchResult {
+func bench(ctx context.Context, f loadFlags, soak time.Duration, set []benchRun, out *printer) benchResult {
 	f.defaults()
 	b := benchResult{Machine: machine(), Seconds: f.duration.Seconds()}
 	highest := make(map[string]float64)
@@ -105,9 +119,19 @@ func bench(ctx context.Context, f loadFlags, set []benchRun, out *printer) bench
 		if ctx.Err() != nil {
 			break
 		}
+		if run.long && soak <= 0 {
+			continue
+		}
 		f := f
 		f.direction, f.receipts, f.rate = run.direction, run.receipts, run.rate
-		row := benchRow{Name: run.name}
+		row := benchRow{Name: run.name, key: run.key, long: run.long}
+		if run.recorded {
+			f.config = append(slices.Clone(f.config), "records: all")
+		}
+		if run.long {
+			f.duration = soak
+			row.Name += ", " + soak.String()
+		}
 		if run.share > 0 {
 			f.rate = float64(int(run.share * highest[run.direction]))
 			if f.rate == 0 {
@@ -117,13 +141,14 @@ func bench(ctx context.Context, f loadFlags, set []benchRun, out *printer) bench
 			}
 		}
 		row.Rate = f.rate
-		out.line("%s, %v", run.name, f.duration)
+		out.line("%s, %v", row.Name, f.duration)
 		row.measure(ctx, f, run.compare)
 		if row.Gateway != nil && highest[run.direction] == 0 {
 			highest[run.direction] = row.Gateway.Rate
 		}
 		b.Rows = append(b.Rows, row)
 	}
+	b.Targets = b.targets()
 	return b
 }
 
@@ -190,6 +215,14 @@ func (b benchResult) String() string {
 		}
 		fmt.Fprintf(&s, "| %s | %.0f | %s | %s | %s | %s | %s | %s | %s | %s |\n", row.Name, g.Rate, cpu, floorCPU, ratio, floorRate,
 			strings.Join(out, "; "), strings.Join(answer, "; "), held, strings.Join(losses, "; "))
+	}
+	s.WriteString("\n| target | wanted | measured | met |\n| --- | --- | --- | --- |\n")
+	for _, t := range b.Targets {
+		met := "yes"
+		if !t.Met {
+			met = "no"
+		}
+		fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", t.Name, t.Wanted, t.Measured, met)
 	}
 	return s.String()
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +46,7 @@ func TestGateway(t *testing.T) {
 	if f := r.Flows[0]; code != exitGood || f.Count != all || f.Report == nil || f.Report.P50 <= 0 || r.Receipts.Taken != 200 || !r.Receipts.Awaited {
 		t.Errorf("receipts: exit %d, %+v, %+v", code, r, r.Receipts)
 	}
-	b := bench(t.Context(), loadFlags{gateway: gateway, duration: 50 * time.Millisecond}, []benchRun{
+	b := bench(t.Context(), loadFlags{gateway: gateway, duration: 50 * time.Millisecond}, 0, []benchRun{
 		{name: "first", direction: "mt", compare: true},
 		{name: "half", direction: "mt", share: 0.5},
 		{name: "no highest rate", direction: "mo", share: 0.5},
@@ -51,6 +54,25 @@ func TestGateway(t *testing.T) {
 	if len(b.Rows) != 3 || b.Rows[0].Floor == nil || b.Rows[0].Error != "" || b.Rows[1].Error != "" ||
 		b.Rows[1].Rate == 0 || b.Rows[1].Rate > b.Rows[0].Gateway.Rate || b.Rows[2].Error == "" {
 		t.Errorf("%+v", b)
+	}
+	// Much of everything beside the load, and profiled.
+	profile := filepath.Join(t.TempDir(), "cpu.pprof")
+	code, r = runJSON[result](t, "--gateway", gateway, "--connections", "3", "--rules", "50", "--deferred", "20", "--subscribers", "2",
+		"--senders", "7", "--rate", "200", "--duration", "1s", "--profile", profile)
+	if f := r.Flows[0]; code != exitGood || f.Count.Lost != 0 || f.Count.Sent < 150 || f.Count.Arrived != f.Count.Sent || r.Start <= 0 || r.Bound < r.Start {
+		t.Errorf("a crowd: exit %d, %+v", code, r)
+	}
+	if written, err := os.Stat(profile); err != nil || written.Size() == 0 {
+		t.Errorf("the profile: %v", err)
+	}
+	g := grow(t.Context(), loadFlags{gateway: gateway, duration: 100 * time.Millisecond}, []growRun{
+		{name: "nothing", base: true}, {name: "senders", crowd: crowd{senders: 300}}, {name: "wrong", crowd: crowd{rules: -1}},
+	}, &printer{w: io.Discard})
+	if len(g.Rows) != 3 || g.Rows[0].Ratio != 1 || g.Rows[1].Ratio <= 0 || g.Rows[2].Error == "" || g.verdict() == nil {
+		t.Errorf("%+v", g)
+	}
+	if text := g.String(); !strings.Contains(text, "| senders | 0.") || !strings.Contains(text, "| wrong | failed: --rules -1") {
+		t.Error(text)
 	}
 	// What does not start is said with its last words.
 	var stdout, stderr bytes.Buffer
@@ -97,6 +119,42 @@ func TestBenchTable(t *testing.T) {
 	}
 	if err := b.verdict(); err == nil || !strings.Contains(err.Error(), "two: it") {
 		t.Error(err)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	measured := func(rate, cpu float64, p99 time.Duration, memory int64, lost int) *result {
+		r := &result{Rate: rate, Flows: []flowResult{{Answer: latency{P99: p99}, Count: count{Lost: lost}}}, Process: &processResult{CPU: cpu}}
+		r.Process.Memory.Highest = memory << 20
+		return r
+	}
+	b := benchResult{Rows: []benchRow{
+		{key: "mt", Gateway: measured(60_000, 15, 0, 0, 0), Floor: measured(0, 6, 0, 0, 0), Ratio: 2.5},
+		{key: "mo", Gateway: measured(60_000, 19, 0, 0, 0), Floor: measured(0, 6, 0, 0, 0), Ratio: 3.1},
+		{key: "paced", Gateway: measured(5000, 20, 0, 0, 0), Floor: measured(5000, 25, 0, 0, 0), Ratio: 0.8},
+		{key: "half", Gateway: measured(30_000, 20, 5*time.Millisecond, 0, 0)},
+		{key: "recorded", Gateway: measured(35_000, 27, 0, 0, 0)},
+		{key: "receipts", Gateway: measured(29_000, 40, 0, 0, 0)},
+		{key: "esme", Gateway: measured(50_000, 4, 0, 0, 0)},
+		{key: "relay", Error: "it failed"},
+		{key: "long", long: true, Name: "long", Gateway: measured(50_000, 15, 0, 149, 1)},
+	}}
+	want := []string{ // by name, where it is met
+		"SIP to SMPP, CPU a message: true", "SIP to SMPP, beside OpenSIPS 3.6: true", "SMPP to SIP, CPU a message: false",
+		"SMPP to SIP, beside OpenSIPS 3.6: false", "SIP to SMPP at 5,000/s, CPU a message: true",
+		"SIP to SMPP at half the highest rate, p99 to the answer: false", "every message committed to SQLite before its answer: true",
+		"the same with a receipt and a report for each: false", "SMPP to SMPP, an account to a connection: true", "long: memory: true",
+		"long: lost and doubled: false",
+	}
+	var got []string
+	for _, target := range b.targets() {
+		got = append(got, fmt.Sprintf("%s: %v", target.Name, target.Met))
+		if target.Wanted == "" || target.Measured == "" {
+			t.Errorf("%+v", target)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"sipsmpp/gateway/route"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/gateway/store"
 
@@ -94,6 +95,9 @@ func (c *crowd) fillDeferred(ctx context.Context, db *store.DB) error {
 	away := store.NewConnection(nobody, "127.0.0.1", 1)
 	away.Enabled = false
 	if err := db.PutConnection(ctx, away); err != nil {
+		return err
+	}
+	if _, err := db.PutRoute(ctx, route.Rule{Name: nobody, Enabled: true, To: "+7*", Targets: "smpp:" + nobody}); err != nil {
 		return err
 	}
 	ids, now := sms.NewIDs(), time.Now()

@@ -54,9 +54,15 @@ func (db *DB) DueDeferrals(ctx context.Context, target string, now time.Time, li
 // LaterDeferrals are those that wait for a target and for their time, whether it has come or not, from behind after on. Those that
 // changed since a time are left out.
 func (db *DB) LaterDeferrals(ctx context.Context, target string, after Deferral, since time.Time, limit int) ([]Deferral, error) {
-	next := millis(after.Next)
-	return db.deferrals(ctx, fmt.Sprintf("WHERE target = ? AND waiting = 0 AND next_attempt >= ? AND (next_attempt > ? OR id > ?) AND "+
-		"changed <= ? ORDER BY next_attempt, id LIMIT %d", limit), clipTarget(target), next, next, after.ID.String(), since.UnixMilli())
+	// Many may have the same time, and each page must begin where the last ended: a comparison of rows does, but MySQL finds none by
+	// its index.
+	behind, args := "(next_attempt, id) > (?, ?)", []any{clipTarget(target), millis(after.Next), after.ID.String()}
+	if db.dialect == mysqlDialect {
+		behind = "next_attempt >= ? AND (id > ? OR next_attempt > ?)"
+		args = append(args, millis(after.Next))
+	}
+	return db.deferrals(ctx, fmt.Sprintf("WHERE target = ? AND waiting = 0 AND %s AND changed <= ? ORDER BY next_attempt, id LIMIT %d",
+		behind, limit), append(args, since.UnixMilli())...)
 }
 
 // NextDeferral says when the first of those is due that wait for a target; zero: none is.
