@@ -227,7 +227,7 @@ func (k *keeper) kept(p *passage, o sms.Outcome, b *backlog, d *store.Deferral, 
 	followed := b.leave(d.Queue, d.Octets)
 	k.mu.Unlock()
 	k.waiting.Add(-1)
-	if followed {
+	if followed && d.Waiting == store.WaitingTime { // those behind it were to wait for it
 		k.promote(b, d.Queue)
 	}
 	failed := sms.Failed(sms.Temporary, sms.CauseStore, "")
@@ -286,11 +286,9 @@ func (k *keeper) tell(p *passage, d *store.Deferral) {
 // promote makes the oldest message of a queue due.
 func (k *keeper) promote(b *backlog, queue int64) {
 	k.db.Promote(queue, func(err error) {
-		if err != nil {
-			k.log.Error("the next message to a recipient could not be made due; it is within ten minutes", "error", err)
-			return
+		if err == nil { // else mend finds it
+			k.due(b, time.Now())
 		}
-		k.due(b, time.Now())
 	})
 }
 

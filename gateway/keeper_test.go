@@ -129,7 +129,7 @@ func TestKeptWhileTheSMSCIsAway(t *testing.T) {
 // emptied waits until nothing is deferred any more.
 func (r *rig) emptied() {
 	r.t.Helper()
-	for statistic(r, "deferred", "waiting")+statistic(r, "deferred", "in_flight") > 0 {
+	for statistic(r, "deferred", "waiting")+statistic(r, "deferred", "in_flight")+statistic(r, "deferred", "unsaved") > 0 {
 		select {
 		case <-r.ctx.Done():
 			r.t.Fatalf("%d messages still wait", statistic(r, "deferred", "waiting"))
@@ -442,5 +442,62 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 		if len(texts) != each {
 			t.Errorf("%s got %d", to, len(texts))
 		}
+	}
+}
+
+// Without its database the gateway keeps nothing, tries nothing and says so; when it is back, everything goes on, and nothing that was
+// sent meanwhile is sent again.
+func TestDatabaseGone(t *testing.T) {
+	came, answer := make(chan struct{}, 1), make(chan struct{})
+	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: func(s gatewaytest.Submit) gatewaytest.Action {
+		if s.Text() == "slow" {
+			came <- struct{}{}
+			<-answer
+		}
+		return gatewaytest.Action{}
+	}}, nil, soon)
+	r.down()
+	if code := r.send("slow"); code != 202 {
+		t.Fatalf("the gateway answered %d", code)
+	}
+	r.sql("ALTER TABLE deferred RENAME TO deferred_gone")
+	if code := r.send("not kept"); code != 480 {
+		t.Errorf("the gateway answered %d, want 480", code)
+	}
+	if e := r.event("E_MESSAGE_FAILED").(events.MessageFailed); e.Reason != "database unavailable" {
+		t.Errorf("%+v", e)
+	}
+	if n := statistic(r, "deferred", "waiting"); n != 1 {
+		t.Errorf("%d wait, want 1", n)
+	}
+	r.back()
+	r.event("E_SMPP_BIND_UP")
+	if o := r.accept(&sms.Message{From: sms.ParseAddress("100"), To: sms.ParseAddress("+492"), Text: "passes"}); o.Fate != sms.Accepted {
+		t.Errorf("%+v", o)
+	}
+	if text, _ := r.received(); text != "passes" {
+		t.Errorf("%q, want what needs no deferral: no attempt is made that is not written down", text)
+	}
+	r.sql("ALTER TABLE deferred_gone RENAME TO deferred")
+	<-came
+	r.sql("ALTER TABLE deferred RENAME TO deferred_gone")
+	close(answer)
+	if e := r.event("E_MESSAGE_SENT").(events.MessageSent); e.Attempt > 1 {
+		t.Errorf("%+v", e)
+	}
+	for statistic(r, "deferred", "unsaved") == 0 {
+		select {
+		case <-r.ctx.Done():
+			t.Fatal("the end of the message was not to be written again")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	r.sql("ALTER TABLE deferred_gone RENAME TO deferred")
+	r.emptied()
+	if n := r.smsc.Stats().Submits; n != 2 {
+		t.Errorf("the SMSC got %d messages, want 2", n)
+	}
+	if n := statistic(r, "deferred", "unknown_fates"); n != 0 {
+		t.Errorf("%d attempts of unknown fate", n)
 	}
 }
