@@ -20,10 +20,12 @@ type backlog struct {
 	queues map[int64]uint32 // how many messages each recipient has here, those on their way among them
 
 	busy     map[int64]struct{} // the queues of those on their way
-	inFlight int
-	next     time.Time // when one is due, or may be; nothing is looked for before
-	paused   time.Time // the target does not keep up: nothing is tried before
-	pass     *pass     // nil: only what is due is tried
+	inFlight int                // that are on their way: those whose attempt is being written, or written, or made
+	open     int                // of them, those that the target has and has not answered
+	recorded []*passage         // those whose attempt is written down and to be made
+	next     time.Time          // when one is due, or may be; nothing is looked for before
+	paused   time.Time          // the target does not keep up: nothing is tried before
+	pass     *pass              // nil: only what is due is tried
 
 	refused uint64 // because it was full, since that was told last
 	told    time.Time

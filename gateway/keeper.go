@@ -48,7 +48,6 @@ type keeper struct {
 	single   map[sms.Leg]*backlog // those of one leg
 	flying   map[sms.ID]struct{}  // on their way: no other attempt is made until their end is written
 	finished map[sms.ID]struct{}  // whose end was written while the database is read; nil: it is not
-	recorded []*passage           // whose attempt is written down, to be made
 	asked    map[int64]*backlog   // queues to be tried whatever is known of their target
 	unsaved  []func()             // writes that failed, to be made again
 	stopped  bool
@@ -65,6 +64,7 @@ type flight struct {
 	deferral store.Deferral
 	backlog  *backlog
 	loose    bool // it takes no place among those on their way
+	open     bool // the target has it
 }
 
 func newKeeper(g *Gateway, log *slog.Logger) *keeper {
@@ -382,7 +382,7 @@ func (k *keeper) capacity(leg string) int {
 	return 1
 }
 
-// share is how many deferred messages may be on their way to a target: half of what it can take. Zero: it is not ready.
+// share is how many deferred messages a target may have that it has not answered: half of what it can take. Zero: it is not ready.
 func (k *keeper) share(b *backlog) int {
 	room := 0
 	for _, leg := range b.legs {
@@ -391,8 +391,11 @@ func (k *keeper) share(b *backlog) int {
 	return min((room+1)/2, maxFlying)
 }
 
-// maxFlying is the most deferred messages that are on their way to one target.
-const maxFlying = 256
+// Attempts are written down ahead of those that the target has, so that it need not wait for the database: as many as it may have, but
+// leastAhead of them. maxFlying is the most messages that are on their way to one target.
+const leastAhead, maxFlying = 32, 256
+
+func ahead(share int) int { return min(share+max(share, leastAhead), maxFlying) }
 
 // anyReady says that one of the targets of a message can take it.
 func (k *keeper) anyReady(targets []route.Target) bool {

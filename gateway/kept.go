@@ -187,6 +187,10 @@ func (k *keeper) end(f *flight, e store.End, done func()) {
 
 // land frees the place that a message has among those on their way. Its id is free once its end is written. The lock is held.
 func (k *keeper) land(f *flight) {
+	if f.open {
+		f.open = false
+		f.backlog.open--
+	}
 	if !f.loose {
 		f.backlog.inFlight--
 		delete(f.backlog.busy, f.deferral.Queue)

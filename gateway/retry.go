@@ -42,10 +42,13 @@ func (k *keeper) run(ctx context.Context) {
 
 // stop ends attempts that were written down and not made: they were never sent.
 func (k *keeper) stop() {
+	var list []*passage
 	k.mu.Lock()
 	k.stopped = true
-	list := k.recorded
-	k.recorded = nil
+	for _, b := range k.backlogs {
+		list = append(list, b.recorded...)
+		b.recorded = nil
+	}
 	k.mu.Unlock()
 	for _, p := range list {
 		k.missed(p, sms.Failed(sms.Temporary, sms.CauseShutdown, ""))
@@ -54,7 +57,6 @@ func (k *keeper) stop() {
 
 // round does what is due now, and says when to look again.
 func (k *keeper) round(ctx context.Context) time.Duration {
-	k.attempt()
 	now := time.Now()
 	next := now.Add(keeperTick)
 	due := now.Sub(k.swept) >= keeperTick
@@ -97,13 +99,23 @@ func (k *keeper) round(ctx context.Context) time.Duration {
 	return max(0, time.Until(next))
 }
 
-// attempt makes the attempts that are written down.
-func (k *keeper) attempt() {
+// attempt makes the attempts to a target that are written down, as far as its share has room.
+func (k *keeper) attempt(b *backlog, share int, now time.Time) {
 	k.mu.Lock()
-	list := k.recorded
-	k.recorded = nil
+	n := min(share-b.open, len(b.recorded))
+	if share == 0 {
+		n = len(b.recorded) // which finds out who is there
+	}
+	if n <= 0 || now.Before(b.paused) && share > 0 {
+		k.mu.Unlock()
+		return
+	}
+	list := append([]*passage(nil), b.recorded[:n]...)
+	b.recorded = append(b.recorded[:0], b.recorded[n:]...)
+	b.open += n
 	k.mu.Unlock()
 	for _, p := range list {
+		p.flight.open = true
 		p.try()
 	}
 }
@@ -111,8 +123,9 @@ func (k *keeper) attempt() {
 // fill tries what is due for a target, as far as its share of the windows has room, and says when to look again.
 func (k *keeper) fill(ctx context.Context, b *backlog, now time.Time) time.Time {
 	share := k.share(b)
+	k.attempt(b, share, now)
 	k.mu.Lock()
-	pass, next, paused, room := b.pass, b.next, b.paused, share-b.inFlight
+	pass, next, paused, room := b.pass, b.next, b.paused, ahead(share)-b.inFlight
 	looked := room + min(len(k.flying), maxFlying) + 16 // those on their way are among what is read
 	k.mu.Unlock()
 	if pass != nil && pass.forced {
@@ -382,7 +395,7 @@ func (k *keeper) attempted(b *backlog, list []*passage, err error) {
 	k.mu.Lock()
 	stopped := k.stopped
 	if err == nil && !stopped {
-		k.recorded = append(k.recorded, list...)
+		b.recorded = append(b.recorded, list...)
 	}
 	k.mu.Unlock()
 	switch {

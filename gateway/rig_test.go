@@ -38,7 +38,7 @@ type rig struct {
 // configuration.
 func newRig(t testing.TB, smsc gatewaytest.SMSCConfig, change func(*sms.ConnectionConfig), configure ...func(*gateway.Config)) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience(t))
 	t.Cleanup(cancel)
 	r := &rig{t: t, ctx: ctx}
 	var err error
@@ -72,6 +72,14 @@ func newRig(t testing.TB, smsc gatewaytest.SMSCConfig, change func(*sms.Connecti
 		r.event("E_SMPP_BIND_UP")
 	}
 	return r
+}
+
+// patience is how long a rig may take.
+func patience(t testing.TB) time.Duration {
+	if _, bench := t.(*testing.B); bench {
+		return 5 * time.Minute
+	}
+	return 20 * time.Second
 }
 
 // refuses keeps nothing: what no target takes is refused.
