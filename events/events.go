@@ -6,8 +6,10 @@
 //	{"jsonrpc":"2.0","method":"E_SMPP_BIND_UP","params":{"seq":17,"time":"2026-03-01T12:00:00.000Z","node":"gw1","connection":"acme",...}}
 //
 // The hub keeps the last events in a ring. To publish never blocks on a viewer: a subscription is a cursor into the ring, and
-// one that fell behind by more than the ring holds is told so by E_EVENTS_LOST and goes on. Nothing here is durable: the ring,
-// and the sequence that starts at 1, live as long as the process.
+// one that fell behind by more than the ring holds is told so by E_EVENTS_LOST and goes on. The ring lives as long as the process.
+//
+// A durable subscription has a queue of its own in a journal on disk: what it takes is queued to be written in the order of the
+// numbers, before Publish returns, and waits there until its subscriber has acknowledged it. With none, none of that costs anything.
 package events
 
 import (
@@ -229,7 +231,8 @@ type SIPUnregistered struct {
 }
 
 // EventsLost tells one subscriber that it missed events. It is not published and passes every filter. Its own seq is ToSeq, so
-// that to resume after the last seq that came is always right. Count is of all events, whatever the subscriber's filter.
+// that to resume after the last seq that came is always right. Count is of all events, whatever the subscriber's filter; to a durable
+// subscription, of those that it would have got.
 //
 // A subscriber that asked to resume after a sequence number that the node has not reached (the node was restarted) gets it with
 // FromSeq 1 and what is kept follows; Count is then 0 where nothing of the new sequence is lost.

@@ -313,7 +313,7 @@ func TestWire(t *testing.T) {
 }
 
 func BenchmarkPublish(b *testing.B) {
-	for _, subscribers := range []int{0, 1, 10} {
+	for _, subscribers := range []int{0, 1, 10, 1000} {
 		b.Run(fmt.Sprintf("subscribers=%d", subscribers), func(b *testing.B) {
 			b.ReportAllocs()
 			hub := NewHub("gw", Kept)

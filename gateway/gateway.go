@@ -114,7 +114,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.sipUsers.Store(new([]sms.SIPUser))
 	g.defaultName = config.SMPP.DefaultConnection
 	g.stored.Store(&routeTable{})
-	g.table.Store(&connectionTable{})
+	g.table.Store(&connectionTable{rows: make(map[string]sms.ConnectionConfig)})
 	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log), store.WithGather(g.gather))
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)

@@ -112,7 +112,7 @@ func (g *Gateway) publishNoted(ctx context.Context) error {
 func (g *Gateway) closeEvents() {
 	g.durables.Close()
 	g.db.ReserveEvents(g.hub.Seal(), func(err error) {
-		if err != nil {
+		if err != nil && !errors.Is(err, store.ErrClosed) { // Close was called before
 			g.log.Error("the number of the last event could not be written; after the next start they skip some", "error", err)
 		}
 	})

@@ -19,9 +19,9 @@ import (
 )
 
 // durableGateway is a gateway on a database file, and its events by WebSocket.
-func durableGateway(t *testing.T, db string) (*gateway.Gateway, *httptest.Server) {
+func durableGateway(t testing.TB, db string) (*gateway.Gateway, *httptest.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	g, err := gateway.New(ctx, gateway.Config{
 		Node: "gw", DB: "sqlite:" + db, SMPP: gateway.SMPPConfig{Listen: []string{"127.0.0.1:0"}},
@@ -45,7 +45,7 @@ func durableGateway(t *testing.T, db string) (*gateway.Gateway, *httptest.Server
 	return g, server
 }
 
-func dialDurable(t *testing.T, server *httptest.Server, query string) *websocket.Conn {
+func dialDurable(t testing.TB, server *httptest.Server, query string) *websocket.Conn {
 	t.Helper()
 	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/?"+query, nil)
 	if err != nil {

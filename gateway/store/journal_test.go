@@ -144,6 +144,13 @@ func TestJournal(t *testing.T) {
 		if got := waiting(t, db, other, 0, 10); !slices.Equal(got, []uint64{200}) {
 			t.Errorf("of the other waits %v", got)
 		}
+		wrote(t, func(done func(error)) { db.QueueEvent(queued(201, crm.ID), done) }) // left by a node that ended in the middle of it
+		if _, err := db.EventSubscriptions(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := waiting(t, db, crm.ID, 0, 10); got != nil {
+			t.Errorf("for nobody waits %v", got)
+		}
 		if at, err := db.OldestEvent(t.Context(), crm.ID); err != nil || !at.IsZero() {
 			t.Errorf("oldest of %s, %v", at, err)
 		}

@@ -57,8 +57,16 @@ func (db *DB) PutEventSubscription(ctx context.Context, s EventSubscription) (id
 	return id, nil
 }
 
-// EventSubscriptions gives the subscriptions of this node.
+// EventSubscriptions gives the subscriptions of this node. What waits for none any more, since the node ended while it was dropped,
+// goes.
 func (db *DB) EventSubscriptions(ctx context.Context) (list []EventSubscription, err error) {
+	err = db.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM event_queue WHERE subscription NOT IN (SELECT id FROM event_subscription)")
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("db: table event_queue: %w", err)
+	}
 	rows, err := db.read.QueryContext(ctx, db.dialect.rebind("SELECT s.id, s.name, s.owner, s.filter, s.url, s.secret, s.expires, "+
 		"COALESCE(q.last, 0), COALESCE(q.count, 0), COALESCE(q.octets, 0) FROM event_subscription s LEFT JOIN "+
 		"(SELECT subscription, MAX(seq) AS last, COUNT(*) AS count, SUM(LENGTH(event)) AS octets FROM event_queue GROUP BY subscription) q "+

@@ -1,0 +1,250 @@
+// Events that can be trusted, with programs that their authors did not write: node's ws as a durable subscriber that dies again and
+// again, node's http as the receiver of a webhook that is down, slow, refuses and comes back, and checks the signatures with node's crypto,
+// and node's smpp as the SMSC. The gateway is killed -9 under load.
+//
+//   node durable.js BINARIES DATABASE [KILLS]
+//
+// BINARIES is the folder of sipsmppd and sipsmpp-cli. DATABASE is a db: value of the gateway whose tables may be used. It ends
+// with 1 and says what differs if one thing is not as it should be.
+'use strict';
+const { spawn } = require('node:child_process');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const smpp = require('smpp');
+const WebSocket = require('ws');
+
+const [binaries, database, kills = '5'] = process.argv.slice(2);
+const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-durable-'));
+const secret = 'a secret of the receiver';
+
+let failures = 0;
+function check(what, ok, detail) {
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${what}${ok ? '' : `: ${detail}`}`);
+  if (!ok) failures++;
+}
+const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
+async function until(what, condition, seconds = 30) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
+    const value = await condition();
+    if (value) return value;
+  }
+  throw new Error(`${what} did not come within ${seconds} s`);
+}
+const freePort = () => new Promise(resolve => {
+  const s = net.createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
+});
+
+// --- the SMSC: takes everything, and sends a receipt where one is asked for ---
+
+let submitted = 0;
+const smsc = smpp.createServer({}, session => {
+  session.on('error', () => {});
+  session.on('bind_transceiver', pdu => session.send(pdu.response({ system_id: 'node' })));
+  session.on('enquire_link', pdu => session.send(pdu.response()));
+  session.on('unbind', pdu => session.send(pdu.response()));
+  session.on('submit_sm', pdu => {
+    const id = String(++submitted);
+    session.send(pdu.response({ message_id: id }));
+    if (pdu.registered_delivery) {
+      session.deliver_sm({
+        source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4,
+        receipted_message_id: id, message_state: 2,
+        short_message: `id:${id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:`,
+      });
+    }
+  });
+});
+
+// --- what a program makes of its events: each once, by seq ---
+
+class Ledger {
+  constructor(name) { Object.assign(this, { name, last: 0, seen: new Map(), of: new Map(), doubles: 0, faults: [] }); }
+  take({ method, params }) {
+    if (method === 'E_EVENTS_LOST') this.faults.push(`lost ${JSON.stringify(params)}`);
+    const what = `${method} ${params.id}`;
+    if (params.seq <= this.last) {
+      this.doubles++;
+      if (this.seen.get(params.seq) !== what) this.faults.push(`${params.seq} was ${this.seen.get(params.seq)} and is ${what}`);
+      return;
+    }
+    this.last = params.seq;
+    this.seen.set(params.seq, what);
+    if (!this.of.has(params.id)) this.of.set(params.id, new Set());
+    this.of.get(params.id).add(method);
+  }
+  has(id, method) { return this.of.get(id)?.has(method); }
+}
+
+// --- the durable subscriber: it dies after some events, mostly before it has acknowledged them ---
+
+const subscriber = new Ledger('the subscriber');
+let lives = 0;
+let following = true;
+function follow(port) {
+  if (!following) return;
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/events?durable=ledger&filter=E_MESSAGE_*`);
+  let left = 1 + Math.floor(Math.random() * 200);
+  ws.on('open', () => lives++);
+  ws.on('error', () => {});
+  ws.on('close', () => setTimeout(() => follow(port), 10));
+  ws.on('message', data => {
+    if (left-- <= 0) return ws.terminate();
+    const event = JSON.parse(data);
+    subscriber.take(event);
+    if (Math.random() < 0.1) ws.send(JSON.stringify({ jsonrpc: '2.0', method: 'ack', params: { seq: event.params.seq } }));
+  });
+}
+
+// --- the receiver of the webhook ---
+
+const hook = new Ledger('the webhook');
+let mood = () => 204;
+let posts = 0;
+const answered = new Map(); // how often each status was answered
+function listen(port) {
+  const server = http.createServer((request, response) => {
+    const parts = [];
+    request.on('data', part => parts.push(part));
+    request.on('end', async () => {
+      posts++;
+      const body = Buffer.concat(parts);
+      const { 'sipsmpp-timestamp': timestamp, 'sipsmpp-signature': signature, 'sipsmpp-seq': seq, 'sipsmpp-event': names } = request.headers;
+      const expected = `sha256=${crypto.createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest('hex')}`;
+      if (signature !== expected) hook.faults.push(`the signature is ${signature}, not ${expected}`);
+      if (Math.abs(Date.now() / 1000 - timestamp) > 60) hook.faults.push(`the timestamp is ${timestamp}`);
+      const events = JSON.parse(body);
+      if (events.at(-1).params.seq !== Number(seq)) hook.faults.push(`Sipsmpp-Seq ${seq} of ${events.at(-1).params.seq}`);
+      if (!events.every(e => names.split(',').includes(e.method))) hook.faults.push(`Sipsmpp-Event ${names}`);
+      const status = mood();
+      answered.set(status, (answered.get(status) ?? 0) + 1);
+      if (status === 0) { // it took them, and dies before it says so
+        events.forEach(e => hook.take(e));
+        return request.socket.destroy();
+      }
+      if (status < 300) events.forEach(e => hook.take(e));
+      response.writeHead(status, status === 302 ? { location: 'http://127.0.0.1:1/' } : {}).end();
+    });
+  });
+  return new Promise(resolve => server.listen(port, '127.0.0.1', () => resolve(server)));
+}
+
+// --- the gateway ---
+
+let gateway;
+let ports;
+function start() {
+  gateway = spawn(path.join(binaries, 'sipsmppd'), ['-c', path.join(work, 'sipsmpp.yaml')], { stdio: ['ignore', 'ignore', fs.openSync(path.join(work, 'log'), 'a')] });
+  return until('the gateway', () => fetch(`http://127.0.0.1:${ports.mi}/readyz`).then(r => r.ok, () => false));
+}
+const ended = () => new Promise(resolve => gateway.once('exit', resolve));
+async function mi(method, params = {}) {
+  const response = await fetch(`http://127.0.0.1:${ports.mi}/mi`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+  });
+  const { result, error } = await response.json();
+  if (error) throw new Error(`${method}: ${error.message}`);
+  return result;
+}
+
+const sent = new Map(); // id: it wants a report
+let sending = true;
+async function send() {
+  for (let i = 0; sending; i++) {
+    const receipt = i % 2 === 0;
+    try {
+      const to = `+49151${String(Math.floor(Math.random() * 1e8)).padStart(8, '0')}`;
+      const { id } = await mi('message_send', { from: '100', to, text: 'hi', receipt: String(receipt) });
+      sent.set(id, receipt);
+    } catch { await wait(10); } // the gateway is away
+  }
+}
+
+// complete says that a program has every event of every message that was answered.
+const complete = ledger => [...sent.keys()].every(id =>
+  ledger.has(id, 'E_MESSAGE_RECEIVED') && (ledger.has(id, 'E_MESSAGE_SENT') || ledger.has(id, 'E_MESSAGE_DEFERRED')));
+
+async function main() {
+  ports = { smsc: await freePort(), mi: await freePort(), hook: await freePort() };
+  await new Promise(resolve => smsc.listen(ports.smsc, '127.0.0.1', resolve));
+  fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), [
+    'node: durable', `db: ${database}`, "sip: {listen: ['udp:127.0.0.1:0']}", "smpp: {listen: ['127.0.0.1:0']}",
+    `mi: {listen: '127.0.0.1:${ports.mi}', webhooks: ['http://127.0.0.1:${ports.hook}/hooks']}`, 'log: {level: error}', '',
+  ].join('\n'));
+  await start();
+  const { connections } = await mi('smpp_list');
+  for (const { name } of connections) await mi('smpp_delete', { name });
+  await mi('smpp_add', { name: 'smsc', ip: '127.0.0.1', port: ports.smsc, system_id: 'me', password: 'secret', window: 50 });
+  await until('a bind', async () => (await mi('smpp_list')).connections[0].state === 'bound');
+
+  const refused = await mi('event_subscribe', { event: '*', socket: 'webhook:http://127.0.0.1:1/', secret }).catch(e => e.message);
+  check('a URL that mi.webhooks does not name is refused', refused.includes('mi.webhooks'), refused);
+  const subscribed = await mi('event_subscribe', { event: 'E_MESSAGE_*', socket: `webhook:http://127.0.0.1:${ports.hook}/hooks/sms`, durable: 'hook', secret });
+  check('event_subscribe answers OK', subscribed === 'OK', subscribed);
+  follow(ports.mi);
+  await until('the subscriber', () => lives > 0);
+
+  // Nobody listens yet: the receiver is down.
+  const senders = Array.from({ length: 4 }, send);
+  await until('lag of the webhook', async () => {
+    const { Events } = await mi('subscribers_list');
+    const one = Events.flatMap(e => e.Subscribers).find(s => s.durable === 'hook');
+    return one?.lag > 50 && one.last_error?.includes('refused') && one.retry_at;
+  });
+  let server = await listen(ports.hook);
+  await until('the webhook to catch up', () => posts > 0 && hook.last > 0);
+  check('a receiver that was down gets what waited', hook.seen.size >= 50, hook.seen.size);
+  const [, first] = [...hook.seen.values()];
+  check('from the first on', first !== undefined && hook.faults.length === 0, hook.faults[0]);
+
+  for (let i = 0; i < Number(kills); i++) {
+    await wait(300 + Math.random() * 300);
+    mood = [() => 500, () => 0, () => 302, () => 204][i % 4];
+    gateway.kill('SIGKILL');
+    await ended();
+    await start();
+    if (i % 2) { // the receiver, too
+      server.closeAllConnections();
+      await new Promise(resolve => server.close(resolve));
+      server = await listen(ports.hook);
+    }
+    await wait(200);
+    mood = () => 204;
+  }
+  sending = false;
+  await Promise.all(senders);
+  console.log(`       ${sent.size} messages answered, ${kills} kills of the gateway, ${lives} lives of the subscriber, ${posts} posts (${[...answered].map(([s, n]) => `${n} with ${s || 'nothing'}`).join(', ')})`);
+  for (const ledger of [subscriber, hook]) {
+    await until(`every event of ${ledger.name}`, () => ledger.faults.length > 0 || complete(ledger)).catch(e => ledger.faults.push(e.message));
+    check(`${ledger.name} has every event of every message that was answered`, complete(ledger), ledger.faults[0]);
+    const unreported = [];
+    let reports = 0;
+    for (const [id, wanted] of sent) {
+      if (!wanted || (await mi('message_show', { id })).state !== 'reported') continue;
+      reports++;
+      await until(`the report of ${id}`, () => ledger.has(id, 'E_MESSAGE_REPORT'), 10).catch(() => unreported.push(id));
+    }
+    check(`and every report that is stored (${reports})`, reports > 0 && unreported.length === 0, `${unreported.length} of ${reports} are missing`);
+    check(`and knows its doubles by seq (${ledger.doubles})`, ledger.faults.length === 0, ledger.faults[0]);
+  }
+  await until('nothing waits', async () => {
+    const { Events } = await mi('subscribers_list');
+    return Events.flatMap(e => e.Subscribers).every(s => s.durable !== 'hook' || !s.lag);
+  });
+  following = false;
+  for (const name of ['hook', 'ledger']) check(`subscriber_delete ${name}`, (await mi('subscriber_delete', { name })) === 'OK');
+  gateway.kill('SIGTERM');
+  check('it ends as it should', (await ended()) === 0, 'exit code');
+  server.closeAllConnections();
+}
+
+main().catch(e => { check('to the end', false, e.stack); }).finally(() => {
+  gateway?.kill('SIGKILL');
+  if (failures > 0) console.log(fs.readFileSync(path.join(work, 'log'), 'utf8').slice(-3000));
+  fs.rmSync(work, { recursive: true, force: true });
+  console.log(failures ? `${failures} failures` : 'all is well');
+  process.exit(failures ? 1 : 0);
+});
