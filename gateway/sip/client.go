@@ -195,7 +195,12 @@ func (e *Endpoint) tick(branch uint64, now time.Time) {
 		if late.hop.heard.Load() < late.began.UnixNano() {
 			e.doubt(late.hop, late.to, now, reason)
 		}
+		flow := late.stream
+		quiet := late.hop.flow != nil && flow.heard.Load() < late.began.UnixNano()
 		e.unknown(late, reason)
+		if quiet {
+			flow.close() // nobody is there any more: who comes back registers again (RFC 5626, 5.3)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func list(b []byte) func(yield func(value []byte) bool) {
 // parseBinding reads a value of Contact. The reason is that of a 400; empty: it is good.
 func parseBinding(value []byte) (c binding, reason string) {
 	uri, rest, ok := nameAddr(value)
-	if !ok || len(uri) > maxContactURI || !isPlainURI(uri) {
+	if !ok || len(uri) > maxContactURI || !isPlainURI(uri) || bytes.Count(uri, []byte("@")) > 1 {
 		return c, "Bad Contact"
 	}
 	c = binding{uri: string(uri), expires: -1, q: defaultQ}
@@ -67,9 +67,6 @@ func parseBinding(value []byte) (c binding, reason string) {
 	if err := sip.ParseUri(c.uri, &c.parsed); err != nil || c.parsed.Host == "" ||
 		strings.ContainsFunc(c.parsed.Host, func(r rune) bool { return !isHostRune(r) }) {
 		return c, "Bad Contact"
-	}
-	if len(c.parsed.Headers) > 0 {
-		return c, "Contact Has Headers"
 	}
 	for name, v := range params(rest) {
 		switch {
@@ -117,11 +114,22 @@ func nameAddr(value []byte) (uri, rest []byte, ok bool) {
 			return uri, rest, len(rest) == 0 || rest[0] == ';'
 		}
 	}
-	// Without brackets the parameters are the header's (RFC 3261, 20.10).
+	// Without brackets the parameters are the header's, and there may be no question mark (RFC 3261, 20.10).
+	ok = !quoted && bytes.IndexByte(value, '?') < 0
 	if i := bytes.IndexByte(value, ';'); i >= 0 {
-		return bytes.TrimSpace(value[:i]), value[i:], !quoted
+		return bytes.TrimSpace(value[:i]), value[i:], ok
 	}
-	return value, nil, !quoted
+	return value, nil, ok
+}
+
+// withoutHeaders is a URI as it may stand in a request: what it says of header fields is left out, since a contact must not steer
+// the way of messages (RFC 3261, 19.1.5).
+func withoutHeaders(uri string) string {
+	host := strings.LastIndexByte(uri, '@') + 1 // a user may have a question mark
+	if i := strings.IndexByte(uri[host:], '?'); i >= 0 {
+		return uri[:host+i]
+	}
+	return uri
 }
 
 // isPlainURI says that a URI can stand in a request as it is.

@@ -34,7 +34,13 @@ func (e *Endpoint) SetUsers(list []sms.SIPUser) {
 			users[u.Name] = &u
 		}
 	}
-	e.users.Store(&users)
+	if before := e.users.Swap(&users); before != nil {
+		for name, u := range users {
+			if old := (*before)[name]; old == nil || old.HA1 != u.HA1 || old.HA1SHA256 != u.HA1SHA256 {
+				e.guard.Forgive(name) // it has a new password
+			}
+		}
+	}
 	if e.registrar != nil {
 		e.registrar.setUsers(users)
 	}
@@ -45,7 +51,10 @@ func (e *Endpoint) Realm() string { return e.realm }
 
 // authenticate finds out which user sent a request, or gives the refusal. Strangers leave no state: a nonce is known by its
 // signature, and counts are kept only of who has proved to know a password.
-func (e *Endpoint) authenticate(m *message, by transport, now time.Time) (*sms.SIPUser, refusal) {
+//
+// Who gives wrong credentials again and again is not listened to for a while. To be remembered for that he must have answered a
+// challenge of ours, and so be where he seems to be.
+func (e *Endpoint) authenticate(m *message, from origin, now time.Time) (*sms.SIPUser, refusal) {
 	users := *e.users.Load()
 	if len(users) == 0 {
 		return nil, refusal{code: 403}
@@ -61,11 +70,17 @@ func (e *Endpoint) authenticate(m *message, by transport, now time.Time) (*sms.S
 			stale = ours || c.Response != "" // a nonce of the process before is no fault of the user
 			continue
 		}
+		name := c.Username[:min(len(c.Username), maxUserName)]
+		if wait := e.guard.Blocked(from.from.Addr(), name, now); wait > 0 {
+			return nil, refusal{code: 480, reason: "Wrong Credentials Too Often", retryAfter: int((wait + time.Second - 1) / time.Second)}
+		}
 		u := users[c.Username]
 		if !e.proves(u, c, m) {
-			e.count[by].unauthorized.Add(1)
+			e.count[from.by.transport()].unauthorized.Add(1)
+			e.failed(from, name, now)
 			continue
 		}
+		e.guard.Succeeded(from.from.Addr(), name)
 		if !e.nonces.use(c.Nonce, c.Nc, issued, now) {
 			stale = true // seen before: RFC 7616, 3.4
 			continue
@@ -73,6 +88,22 @@ func (e *Endpoint) authenticate(m *message, by transport, now time.Time) (*sms.S
 		return u, refusal{}
 	}
 	return nil, refusal{code: 401, header: e.challenge(stale, now)}
+}
+
+// maxUserName is how long the name of a user may be.
+const maxUserName = 64
+
+// failed notes wrong credentials, and tells of them now and then. Behind a peer that we trust there are others, which must not suffer
+// with one of them.
+func (e *Endpoint) failed(from origin, name string, now time.Time) {
+	if from.trusted {
+		e.guard.FailedBehind(from.from.Addr(), name, now)
+	} else {
+		e.guard.Failed(from.from.Addr(), name, now)
+	}
+	if count, tell := e.guard.Refused(from.from.Addr(), name, now); tell {
+		e.log.Warn("wrong credentials", "peer", from.peer(), "user", printable(name), "count", count)
+	}
 }
 
 // proves says that the credentials are the user's for this request.

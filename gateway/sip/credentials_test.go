@@ -4,11 +4,13 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"sipsmpp/gateway/guard"
 	"sipsmpp/gateway/sms"
 
 	"github.com/icholy/digest"
@@ -104,6 +106,7 @@ func TestAuthentication(t *testing.T) {
 			{"another's From", 13, digest.Options{Count: 12}, []string{"<sip:100@", "<sip:101@"}, "403", false},
 			{"another's identity", 14, digest.Options{Count: 13}, []string{"Max-Forwards", "P-Asserted-Identity: <sip:101@a>\r\nMax-Forwards"}, "202", false},
 		} {
+			b.guard = guard.New() // what it does is another test's
 			b.hear(authorized(t, c, test.seq, test.options, test.changes...))
 			answer := b.last(t)
 			if !strings.HasPrefix(answer, "SIP/2.0 "+test.want) {
@@ -318,10 +321,56 @@ func BenchmarkAuthorized(b *testing.B) {
 	for b.Loop() {
 		m.scan(request)
 		e.nonces.gens[0] = map[uint64]nonceCounts{}
-		if u, _ := e.authenticate(&m, byUDP, time.Now()); u == nil {
+		if u, _ := e.authenticate(&m, e.from, time.Now()); u == nil {
 			b.Fatal("refused")
 		}
 	}
 }
 
 func sha256Hex(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
+
+// TestGuessing: who is wrong too often is not listened to, even if right, and others are.
+func TestGuessing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := stranger(al("100"))
+		seq := 1
+		try := func(password string) string {
+			t.Helper()
+			seq++
+			b.hear(aMessage("c1@", fmt.Sprintf("q%d@", seq)))
+			c := challengesOf(t, b.last(t))[0]
+			seq++
+			b.hear(authorized(t, c, seq, digest.Options{Count: 1, Password: password}, "c1@", fmt.Sprintf("q%d@", seq)))
+			return b.last(t)
+		}
+		for i := range guard.FreeFailures {
+			if answer := try("wrong"); !strings.HasPrefix(answer, "SIP/2.0 401") {
+				t.Errorf("%d: %s", i, answer)
+			}
+		}
+		if answer := try("secret"); !strings.HasPrefix(answer, "SIP/2.0 480 Wrong Credentials Too Often\r\n") || !strings.Contains(answer, "\r\nRetry-After: 1\r\n") {
+			t.Errorf("%s", answer)
+		}
+		home := b.from
+		b.from.from = netip.MustParseAddrPort("192.0.2.9:5060")
+		if answer := try("secret"); !strings.HasPrefix(answer, "SIP/2.0 202") {
+			t.Errorf("from elsewhere: %s", answer)
+		}
+		b.from = home
+		time.Sleep(time.Second)
+		if answer := try("secret"); !strings.HasPrefix(answer, "SIP/2.0 202") {
+			t.Errorf("a second later: %s", answer)
+		}
+		for range 10 {
+			try("wrong")
+			time.Sleep(time.Minute)
+		}
+		changed := al("100")
+		changed.HA1 = strings.Repeat("0", 32)
+		b.SetUsers([]sms.SIPUser{changed})
+		try("wrong")
+		if answer := try("secret"); !strings.HasPrefix(answer, "SIP/2.0 202") { // by SHA-256, which is the same
+			t.Errorf("with a new password: %s", answer)
+		}
+	})
+}

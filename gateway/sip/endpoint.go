@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"sipsmpp/gateway/guard"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/gateway/tap"
 )
@@ -26,6 +27,7 @@ type Endpoint struct {
 	realm        string
 	users        atomic.Pointer[map[string]*sms.SIPUser]
 	nonces       *nonces
+	guard        *guard.Guard
 	certificates *certificates
 
 	otherHops     sync.Map // uri -> *hop: those that routes name
@@ -91,7 +93,7 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 	cfg = cfg.withDefaults()
 	e := &Endpoint{
 		cfg: cfg, handler: h, log: log, domain: cfg.Domain,
-		answered: newAnswered(), lanes: newLanes(), pending: newPending(), wheel: newWheel(), nonces: newNonces(), count: newCounters(),
+		answered: newAnswered(), lanes: newLanes(), pending: newPending(), wheel: newWheel(), nonces: newNonces(), guard: guard.New(), count: newCounters(),
 		lookup: net.DefaultResolver.LookupNetIP, lookupSRV: net.DefaultResolver.LookupSRV,
 		dialTCP: (&net.Dialer{KeepAlive: tcpKeepAlives}).DialContext,
 		dials:   make(map[dialKey]*dialled), streams: make(map[*stream]struct{}),

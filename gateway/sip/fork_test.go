@@ -204,6 +204,39 @@ func TestToContacts(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a flow that is dead", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newRegistrarClient(t)
+			ours, theirs := net.Pipe()
+			s := newStream(c.Endpoint, namedConn{ours}, func() {})
+			c.start(s)
+			phone := &handset{t: t, conn: theirs, r: bufio.NewReader(theirs), via: "TCP"}
+			if answer := phone.register(2); !strings.HasPrefix(answer, "SIP/2.0 200") {
+				t.Fatal(answer)
+			}
+			for _, alive := range []bool{true, false} {
+				c.toAl("hi")
+				phone.read()
+				if alive {
+					phone.write("\r\n\r\n")
+					if b, _ := phone.r.Peek(2); string(b) != "\r\n" {
+						t.Errorf("a ping is answered by %q", b)
+					}
+					_, _ = phone.r.Discard(2)
+				}
+				pass(32 * time.Second)
+				if o := c.outcome(t); o.Fate != sms.Unknown {
+					t.Errorf("%+v", o)
+				}
+				if n := len(c.Contacts("al")); (n == 1) != alive {
+					t.Errorf("%d contacts", n)
+				}
+			}
+			if b, err := phone.r.ReadByte(); err == nil {
+				t.Errorf("the connection is not closed, but has %q", b)
+			}
+		})
+	})
 	t.Run("too large for UDP", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newRegistrarClient(t)
@@ -480,3 +513,9 @@ func TestBackToTCP(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// namedConn is a pipe that says that it is a TCP connection.
+type namedConn struct{ net.Conn }
+
+func (namedConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5060} }
+func (namedConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 40000} }

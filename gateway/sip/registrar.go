@@ -127,7 +127,7 @@ func (r *registrar) ways(users []string, now time.Time) [][]way {
 	ways := make([][]way, len(groups))
 	for i, g := range groups {
 		for _, c := range g {
-			ways[i] = append(ways[i], way{uri: c.URI, route: c.Path, hop: c.hop})
+			ways[i] = append(ways[i], way{uri: withoutHeaders(c.URI), route: c.Path, hop: c.hop})
 		}
 	}
 	return ways

@@ -103,7 +103,7 @@ func (e *Endpoint) request(in *inbox, from origin) {
 	}
 	from.user = nil
 	if !from.trusted || string(m.method) == "REGISTER" { // whoever is trusted to send is not trusted to receive for others
-		u, r := e.authenticate(m, from.by.transport(), now)
+		u, r := e.authenticate(m, from, now)
 		if r.code != 0 {
 			e.refuse(m, from, key, r)
 			return

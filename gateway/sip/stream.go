@@ -35,6 +35,7 @@ type stream struct {
 	dialled bool   // by us
 	by      transport
 	ws      *websocket.Conn // nil: messages are framed by their Content-Length
+	heard   atomic.Int64    // when something came by it last, in Unix nanoseconds
 	asked   atomic.Bool     // a request of ours went by it
 	browser bool            // a page in somebody's browser opened it: it needs credentials wherever it is
 
@@ -219,6 +220,7 @@ func (s *stream) read() {
 		n, err := s.conn.Read(f.space())
 		if n > 0 {
 			heard = time.Now()
+			s.heard.Store(heard.UnixNano())
 		} else if errors.Is(err, os.ErrDeadlineExceeded) && !f.partial() && time.Now().Before(s.idleAt(heard)) {
 			continue // it was written to meanwhile
 		}

@@ -95,6 +95,7 @@ func (s *stream) readWS() {
 	heard := time.Now()
 	s.ws.SetPingHandler(func(data string) error {
 		heard = time.Now()
+		s.heard.Store(heard.UnixNano())
 		_ = s.ws.SetReadDeadline(s.idleAt(heard))
 		_ = s.ws.WriteControl(websocket.PongMessage, []byte(data), heard.Add(writeTime)) // reading tells what is wrong
 		return nil
@@ -111,6 +112,7 @@ func (s *stream) readWS() {
 			return
 		}
 		heard = time.Now()
+		s.heard.Store(heard.UnixNano())
 		if kind != websocket.TextMessage && kind != websocket.BinaryMessage {
 			continue
 		}

@@ -182,7 +182,7 @@ func (b *accountBind) bind(h wire.Header, body []byte) {
 		return
 	}
 	a, now := b.all, time.Now()
-	if wait := a.guard.blocked(b.from, req.SystemID, now); wait > 0 {
+	if wait := a.guard.Blocked(b.from, req.SystemID, now); wait > 0 {
 		b.refuse(h, &req, wire.StatusBindFailed, tooOften(wait))
 		return
 	}
@@ -192,7 +192,7 @@ func (b *accountBind) bind(h wire.Header, body []byte) {
 	}
 	account := (*a.table.Load())[req.SystemID]
 	if account == nil {
-		a.guard.failed(b.from, req.SystemID, now)
+		a.guard.Failed(b.from, req.SystemID, now)
 		b.refuse(h, &req, wire.StatusInvalidSystemID, "there is no such account")
 		return
 	}
@@ -207,7 +207,7 @@ func (b *accountBind) bind(h wire.Header, body []byte) {
 	}
 	job := passwordJob{systemID: req.SystemID, hash: hash, password: req.Password, answer: func(right bool) {
 		if !right {
-			a.guard.failed(b.from, req.SystemID, time.Now())
+			a.guard.Failed(b.from, req.SystemID, time.Now())
 			b.refuse(h, &req, wire.StatusInvalidPassword, "the password is wrong")
 			return
 		}
@@ -234,7 +234,7 @@ func tooOften(wait time.Duration) string {
 // admit binds an ESME whose password is right.
 func (b *accountBind) admit(account *account, h wire.Header, req *wire.Bind) {
 	a := b.all
-	a.guard.succeeded(b.from, req.SystemID)
+	a.guard.Succeeded(b.from, req.SystemID)
 	a.mu.Lock()
 	closed := a.closed
 	if !closed {
@@ -274,7 +274,7 @@ func (b *accountBind) refuse(h wire.Header, req *wire.Bind, status wire.Status, 
 // refused tells of a bind, or an outbind, that was refused.
 func (b *accountBind) refused(systemID string, status wire.Status, reason string) {
 	name := printable(systemID)
-	if count, tell := b.all.guard.refused(b.from, name, time.Now()); tell {
+	if count, tell := b.all.guard.Refused(b.from, name, time.Now()); tell {
 		b.log.Warn("a bind was refused", "system_id", name, "status", status, "reason", reason, "count", count)
 		b.all.handler.BindRefused(BindRefusal{SystemID: name, Peer: b.remote, Status: status, Reason: reason, Count: count})
 	}

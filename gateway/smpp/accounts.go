@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sipsmpp/gateway/gather"
+	"sipsmpp/gateway/guard"
 	"sipsmpp/gateway/metric"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
@@ -93,7 +94,7 @@ type Accounts struct {
 	handler   AccountHandler
 	log       *slog.Logger
 	passwords *passwords
-	guard     *guard
+	guard     *guard.Guard
 	table     atomic.Pointer[map[string]*account]
 	totals    totals
 	sessions  sync.WaitGroup
@@ -118,7 +119,7 @@ func NewAccounts(h AccountHandler, log *slog.Logger, config AccountsConfig) *Acc
 		config.Gather = new(gather.Group)
 	}
 	a := &Accounts{
-		config: config, handler: h, log: log, passwords: newPasswords(), guard: newGuard(),
+		config: config, handler: h, log: log, passwords: newPasswords(), guard: guard.New(),
 		open: make(map[*accountBind]struct{}), unbound: make(map[netip.Addr]int),
 	}
 	a.table.Store(&map[string]*account{})
@@ -160,7 +161,7 @@ func (a *Accounts) Apply(rows []sms.AccountConfig) (changes Changes) {
 		}
 		changes.Changed = append(changes.Changed, row.SystemID)
 		if !password {
-			a.guard.forgive(row.SystemID)
+			a.guard.Forgive(row.SystemID)
 		}
 		if !row.Enabled {
 			drained = append(drained, known)

@@ -3,7 +3,6 @@ package smpp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -547,47 +546,6 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
-func TestGuard(t *testing.T) {
-	g, now := newGuard(), time.Unix(1_700_000_000, 0)
-	from, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	var waits []time.Duration
-	for range 10 {
-		g.failed(from, "shop", now)
-		waits = append(waits, g.blocked(from, "shop", now)/time.Second)
-	}
-	if want := []time.Duration{0, 0, 1, 2, 4, 8, 16, 32, 60, 60}; !reflect.DeepEqual(waits, want) {
-		t.Errorf("%v, want %v", waits, want)
-	}
-	if g.blocked(from, "other", now) > 0 || g.blocked(other, "shop", now) > 0 || g.blocked(from, "shop", now.Add(time.Minute)) > 0 {
-		t.Error("others are blocked, or for too long")
-	}
-	for i := range 20 {
-		g.failed(from, fmt.Sprint("name", i), now)
-	}
-	if g.blocked(from, "yet another", now) <= 0 {
-		t.Error("an address may try any number of names")
-	}
-	g.forgive("shop")
-	if g.known[guardKey{from, "shop"}] != nil {
-		t.Error("not forgiven")
-	}
-	for i := range 3 * maxGuarded {
-		g.failed(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), "x", now)
-	}
-	if n := len(g.known); n > maxGuarded {
-		t.Errorf("%d are remembered", n)
-	}
-	if count, tell := g.refused(other, "shop", now); !tell || count != 1 {
-		t.Errorf("%d, %v", count, tell)
-	}
-	if _, tell := g.refused(other, "shop", now.Add(time.Second)); tell {
-		t.Error("told again within a second")
-	}
-	if count, tell := g.refused(other, "shop", now.Add(tellEvery)); !tell || count != 2 {
-		t.Errorf("%d, %v", count, tell)
-	}
-}
-
 // Many sockets that do not bind do not keep others out, whose addresses differ.
 func TestUnboundSocketsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -632,7 +590,7 @@ func FuzzAccountSession(f *testing.F) {
 		}()
 		if bound {
 			_, _ = theirs.Write(bind)
-			for len(w.accounts.Status()[0].Binds) == 0 && w.accounts.guard.blocked(netip.Addr{}, "shop", time.Now()) == 0 {
+			for len(w.accounts.Status()[0].Binds) == 0 && w.accounts.guard.Blocked(netip.Addr{}, "shop", time.Now()) == 0 {
 				time.Sleep(time.Millisecond)
 			}
 		}

@@ -97,7 +97,7 @@ func (a *Accounts) accept(conn net.Conn, secure bool) {
 		open, closed := len(a.open), a.closed
 		a.mu.Unlock()
 		conn.Close()
-		if !closed && a.guard.tell() {
+		if !closed && a.guard.Tell() {
 			a.log.Warn("a connection was closed at once, because there are too many", "remote", b.remote, "open", open)
 		}
 		return

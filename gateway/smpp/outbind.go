@@ -238,7 +238,7 @@ func (b *accountBind) outbind(body []byte) {
 	if !b.begin() {
 		return // a bind on this socket is being looked at
 	}
-	if wait := a.guard.blocked(b.from, req.SystemID, now); wait > 0 {
+	if wait := a.guard.Blocked(b.from, req.SystemID, now); wait > 0 {
 		refuse(wire.StatusBindFailed, errors.New(tooOften(wait)))
 		return
 	}
@@ -248,11 +248,11 @@ func (b *accountBind) outbind(body []byte) {
 	}
 	c, status, err := a.config.Connections.asked(&req, b.address, b.secure)
 	if err != nil {
-		a.guard.failed(b.from, req.SystemID, now)
+		a.guard.Failed(b.from, req.SystemID, now)
 		refuse(status, err)
 		return
 	}
-	a.guard.succeeded(b.from, req.SystemID)
+	a.guard.Succeeded(b.from, req.SystemID)
 	if err := c.turn(b); err != nil {
 		refuse(wire.StatusBindFailed, err)
 		return

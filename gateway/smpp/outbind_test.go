@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sipsmpp/gateway/guard"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
 )
@@ -349,7 +350,7 @@ func TestOutbindIsRefused(t *testing.T) {
 			}
 		}
 		// Guessing is slowed, for outbind as for bind.
-		for range freeFailures {
+		for range guard.FreeFailures {
 			w.says("203.0.113.1", "gateway", "guess").closed()
 		}
 		p := w.says("203.0.113.1", "gateway", "a long password")
