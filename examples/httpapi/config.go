@@ -45,7 +45,7 @@ const (
 
 func defaults() config {
 	c := config{Listen: "127.0.0.1:8080", DB: "sqlite:httpapi.db", Gateway: "http://127.0.0.1:8888/mi", Subscription: "httpapi", Currency: "EUR",
-		Refund: refundUndelivered, GiveUp: 24 * time.Hour, ReportWait: 72 * time.Hour, CallTimeout: 30 * time.Second}
+		Refund: refundUndelivered, GiveUp: 24 * time.Hour, ReportWait: 72 * time.Hour, CallTimeout: 30 * time.Second, Keep: 365 * 24 * time.Hour}
 	c.Webhooks.Timeout, c.Webhooks.Retries = 10*time.Second, hook.Schedule
 	c.Limits.Recipients, c.Limits.Segments = 1000, 10
 	return c
@@ -76,6 +76,9 @@ func load(path string) (config, error) {
 	}
 	if c.Refund != refundRefused && c.Refund != refundUndelivered {
 		return c, fmt.Errorf("%s: refund: want refused or undelivered", path)
+	}
+	if c.Keep < 24*time.Hour {
+		return c, fmt.Errorf("%s: keep: want 24h at least", path)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return c, fmt.Errorf("%s: tls_cert and tls_key go together", path)

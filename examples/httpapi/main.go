@@ -107,7 +107,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, listening func(net.A
 	var running sync.WaitGroup
 	running.Go(func() { joined.Run(working) })
 	running.Go(func() { hooks.Run(working) })
-	running.Go(func() { forget(working, db, log) })
+	running.Go(func() { forget(working, db, log, c.Keep) })
 	served := make(chan error, 1)
 	go func() {
 		if c.TLSCert != "" {
@@ -141,13 +141,13 @@ const (
 )
 
 // forget drops what need not be kept any longer.
-func forget(ctx context.Context, db *store.DB, log *slog.Logger) {
+func forget(ctx context.Context, db *store.DB, log *slog.Logger, messages time.Duration) {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if err := db.Forget(ctx, keepRequests, keepHooks); err != nil && ctx.Err() == nil {
+			if err := db.Forget(ctx, keepRequests, min(keepHooks, messages), messages); err != nil && ctx.Err() == nil {
 				log.Error("old records cannot be dropped", "error", err)
 			}
 		case <-ctx.Done():

@@ -361,3 +361,35 @@ func TestLog(t *testing.T) {
 		t.Errorf("the log is\n%s", r.log)
 	}
 }
+
+// BenchmarkPost is what a customer's request costs, with many at a time as it is meant to be.
+func BenchmarkPost(b *testing.B) {
+	db := storetest.Open(b)
+	if _, err := db.AddCustomer(b.Context(), store.Customer{Name: "acme", Balance: 1 << 50, Price: 50_000, DefaultSender: "Acme"}); err != nil {
+		b.Fatal(err)
+	}
+	c, err := db.CustomerByName(b.Context(), "acme")
+	if err != nil {
+		b.Fatal(err)
+	}
+	key, err := db.AddKey(b.Context(), c.ID, "", store.Rights)
+	if err != nil {
+		b.Fatal(err)
+	}
+	handler := New(db, slog.New(slog.DiscardHandler), func() {}, Options{}).Handler()
+	b.SetParallelism(64)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r := httptest.NewRequest("POST", "/v1/messages", strings.NewReader(`{"to":"+4915112345678","text":"hello"}`))
+			r.Header.Set("Authorization", "Bearer "+key)
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if w.Code != http.StatusAccepted {
+				b.Errorf("%d %s", w.Code, w.Body)
+				return
+			}
+		}
+	})
+}

@@ -85,7 +85,8 @@ func (l *Link) settle(ctx context.Context, m *store.Message, result mi.MessageSe
 		if age := time.Since(store.Time(m.SendAt)); age < l.options.GiveUp && !expired(m, age) {
 			return l.db.Later(ctx, m.ID, backoff(m.Attempts), err.Error())
 		}
-		_, err := l.db.End(ctx, m.ID, store.Ending{State: store.Expired, Reason: "no way to send it was found in time: " + err.Error(), Refund: true})
+		l.log.Warn("a message is given up", "message", m.ID, "attempts", m.Attempts, "error", err)
+		_, err := l.db.End(ctx, m.ID, store.Ending{State: store.Expired, Reason: "no way to send it was found in time", Refund: true})
 		return err
 	default:
 		reason := refusal.Message

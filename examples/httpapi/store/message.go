@@ -403,13 +403,21 @@ func (tx Tx) SetFollowed(ctx context.Context, subscription string, seq uint64) e
 	return err
 }
 
-// Forget drops what is older than the times that are kept: answers to idempotent requests, deliveries that are done.
-func (db *DB) Forget(ctx context.Context, requests, hooks time.Duration) error {
+// Forget drops what is older than the times that are kept: answers to idempotent requests, deliveries that are done or dead, and
+// messages that ended and those that came in. The ledger stays.
+func (db *DB) Forget(ctx context.Context, requests, hooks, messages time.Duration) error {
 	return db.Write(ctx, func(ctx context.Context, tx Tx) error {
 		if _, err := tx.exec(ctx, "DELETE FROM request WHERE created < ?", millis(tx.now.Add(-requests))); err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, "DELETE FROM hook WHERE state = ? AND done < ?", HookDone, millis(tx.now.Add(-hooks)))
+		// The order of ids is the order of time.
+		if _, err := tx.exec(ctx, "DELETE FROM hook WHERE state <> ? AND id < ?", HookPending, newID(tx.now.Add(-hooks))); err != nil {
+			return err
+		}
+		if _, err := tx.exec(ctx, "DELETE FROM message WHERE state NOT IN (?, ?) AND id < ?", Queued, Submitted, newID(tx.now.Add(-messages))); err != nil {
+			return err
+		}
+		_, err := tx.exec(ctx, "DELETE FROM incoming WHERE received < ?", millis(tx.now.Add(-messages)))
 		return err
 	})
 }

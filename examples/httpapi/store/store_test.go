@@ -246,8 +246,17 @@ func TestHooks(t *testing.T) {
 		if err := db.HookTold(ctx, due[0].ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.Forget(ctx, 0, -time.Hour); err != nil {
+		if err := db.Forget(ctx, time.Hour, time.Hour, time.Hour); err != nil {
 			t.Fatal(err)
+		}
+		if done, err := db.Hooks(ctx, "", store.HookDone, "", 10); err != nil || len(done) != 1 {
+			t.Errorf("forgotten too early: %+v, %v", done, err)
+		}
+		if err := db.Forget(ctx, -time.Hour, -time.Hour, -time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if in, err := db.IncomingPage(ctx, c.ID, "", 10); err != nil || len(in) != 0 {
+			t.Errorf("not forgotten: %+v, %v", in, err)
 		}
 		if done, err := db.Hooks(ctx, "", store.HookDone, "", 10); err != nil || len(done) != 0 {
 			t.Errorf("not forgotten: %+v, %v", done, err)

@@ -23,7 +23,7 @@ type MessageView struct {
 // View is the message as customers see it. One that waits for its time is scheduled.
 func (m *Message) View() MessageView {
 	p, _ := m.MI() // a message that cannot be read has no text
-	v := MessageView{ID: m.ID, From: m.Sender, To: m.Recipient, Text: p.Text, Ref: m.ClientRef, State: string(m.State), Reason: m.Reason,
+	v := MessageView{ID: m.ID, From: m.Sender, To: m.Recipient, Text: p.Text, Ref: m.ClientRef, State: string(m.State),
 		Segments: m.Segments, Price: m.Price, Refunded: m.Refunded, Created: Time(m.Created)}
 	if len(p.Data) > 0 {
 		data, _ := p.Data.MarshalText() // never fails
@@ -36,9 +36,9 @@ func (m *Message) View() MessageView {
 			v.State = "scheduled"
 		}
 	}
-	if m.Done != 0 {
+	if m.State.Final() { // until then the reason is of our last attempt, which is our affair
 		done := Time(m.Done)
-		v.Done = &done
+		v.Done, v.Reason = &done, m.Reason
 	}
 	return v
 }

@@ -87,6 +87,7 @@ CREATE TABLE incoming (
   received    BIGINT      NOT NULL
 );
 CREATE INDEX incoming_of_customer ON incoming (customer_id, id);
+CREATE INDEX incoming_by_time ON incoming (received);
 
 CREATE TABLE request (                              -- answers to requests with an Idempotency-Key
   customer_id VARCHAR(26)  NOT NULL,
