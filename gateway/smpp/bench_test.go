@@ -158,3 +158,24 @@ func (discard) Throttled(Throttle)                                         {}
 func (discard) Unthrottled(string)                                         {}
 
 func (discard) Alert(string, sms.Address, uint32) {}
+
+// BenchmarkWindow is what a request costs the window: its number, its place, and its end, of 200 that are outstanding.
+func BenchmarkWindow(b *testing.B) {
+	var w window
+	m := &submission{}
+	now := time.Now()
+	send := func() {
+		w.add(request{command: wire.CmdSubmitSM, sequence: w.next(), sent: now, message: m})
+	}
+	for range 200 {
+		send()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		w.remove(w.oldest)
+		send()
+	}
+	if w.messages != 200 {
+		b.Fatal(w.messages)
+	}
+}
