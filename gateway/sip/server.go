@@ -303,20 +303,29 @@ func (e *Endpoint) options(m *message) refusal {
 	return refusal{code: 200, header: allow + e.allowMore() + accept + acceptEncoding + supported}
 }
 
-// inspect reads the Request-URI and refuses every extension that must be understood and is not among those that are known
-// (RFC 3261, 8.2.2).
-func inspect(m *message, known ...string) (uri sip.Uri, r refusal) {
-	if scheme, _, ok := bytes.Cut(m.uri, []byte(":")); ok && isToken(scheme) &&
+// parseURI reads a Request-URI of any form that we know.
+func parseURI(b []byte, uri *sip.Uri) refusal {
+	if scheme, _, ok := bytes.Cut(b, []byte(":")); ok && isToken(scheme) &&
 		!isName(scheme, "sip", 0) && !isName(scheme, "sips", 0) && !isName(scheme, "tel", 0) {
-		return uri, refusal{code: 416} // what follows may look like nothing that we know
+		return refusal{code: 416} // what follows may look like nothing that we know
 	}
-	if err := sip.ParseUri(string(m.uri), &uri); err != nil || uri.Wildcard {
-		return uri, refusal{code: 400, reason: "Bad Request-URI"}
+	if err := sip.ParseUri(string(b), uri); err != nil || uri.Wildcard {
+		return refusal{code: 400, reason: "Bad Request-URI"}
 	}
 	switch uri.Scheme {
 	case "sip", "sips", "tel":
-	default:
-		return uri, refusal{code: 416}
+		return refusal{}
+	}
+	return refusal{code: 416}
+}
+
+// inspect reads the Request-URI and refuses every extension that must be understood and is not among those that are known
+// (RFC 3261, 8.2.2).
+func inspect(m *message, known ...string) (uri sip.Uri, r refusal) {
+	if !plainURI(m.uri, &uri) {
+		if r = parseURI(m.uri, &uri); r.code != 0 {
+			return uri, r
+		}
 	}
 	var unsupported []string
 	for _, field := range m.require {
@@ -345,8 +354,10 @@ func (e *Endpoint) decode(m *message, from origin, now time.Time) (*sms.Message,
 		return nil, nil, refusal{code: 413}
 	}
 	var sender sip.Uri
-	if _, err := sip.ParseAddressValue(string(m.from), &sender, nil); err != nil {
-		return nil, nil, refusal{code: 400, reason: "Bad From"}
+	if !plainAddress(m.from, &sender) {
+		if _, err := sip.ParseAddressValue(string(m.from), &sender, nil); err != nil {
+			return nil, nil, refusal{code: 400, reason: "Bad From"}
+		}
 	}
 	if m.asserted != nil && from.trusted { // RFC 3325, 5
 		var asserted sip.Uri
