@@ -47,7 +47,7 @@ func TestImports(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
 		name := strings.TrimPrefix(fields[0], "sipsmpp/")
-		if strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name, "examples/") {
+		if strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name+"/", "examples/") {
 			continue
 		}
 		allowed, known := arrows[name]

@@ -23,6 +23,8 @@ const (
 	maxEarly = 10_000
 	// earlyWait is how long such a receipt waits at the most.
 	earlyWait = 10 * time.Second
+	// secondWait is the same for one that has a second best.
+	secondWait = 2 * time.Second
 )
 
 // reports brings receipts home: (leg, SMSC id) finds the message, its state is stored, an event says so, and only then is the
@@ -109,9 +111,8 @@ type incoming struct {
 	answer   func(wire.Status)
 	learner  learner
 	keys     []string  // the forms that its SMSC id may stand under, likeliest first
-	second   *segment  // that the database has under another form than the likeliest
+	second   *segment  // that the database has, and that is not certain to be it
 	deadline time.Time // when it stops to wait for a response that names its message; zero: it did not begin to
-	open     int       // how many submits were without an answer when it began to, and may be still
 	timer    *time.Timer
 }
 
@@ -153,23 +154,16 @@ func (r *reports) closeOne(leg sms.Leg) (again []*incoming) {
 		delete(r.open, leg)
 	}
 	for in := range r.early {
-		if !slices.Contains(r.siblings(in.leg), leg) {
-			continue
-		}
-		in.open--
-		if r.outstanding(in.leg) == 0 || in.open <= 0 && r.secondBest(in) != nil {
+		if slices.Contains(r.siblings(in.leg), leg) && !r.mayCome(in.leg) {
 			again = append(again, r.unpark(in))
 		}
 	}
 	return again
 }
 
-// outstanding is how many responses may come that could name the message of a receipt on this leg.
-func (r *reports) outstanding(leg sms.Leg) (n int) {
-	for _, l := range r.siblings(leg) {
-		n += r.open[l]
-	}
-	return n
+// mayCome says that a response is outstanding that could name the message of a receipt on this leg.
+func (r *reports) mayCome(leg sms.Leg) bool {
+	return slices.ContainsFunc(r.siblings(leg), func(l sms.Leg) bool { return r.open[l] > 0 })
 }
 
 // expect records an accepted message with its SMSC ids, by write, and then calls done. From here on its receipts find it.
@@ -247,8 +241,9 @@ func (r *reports) matchAll(list []*incoming) {
 // match finds the message of a receipt: in memory, then in the database; else the receipt waits, or nobody knows it.
 //
 // An id has several forms until it is known how an SMSC writes it, and the others may be those of other messages: the 16th message of
-// an SMSC that counts is in hexadecimal the 10th. So a message that has the id in another form than the likeliest is only taken for the
-// receipt's when no response can come any more that gives the id itself.
+// an SMSC that counts is in hexadecimal the 10th. An SMSC may also begin to count anew. So a message that has the id in another form
+// than the likeliest, or that had its receipt already, is only taken for the receipt's when no response can come any more that gives
+// the id itself, or when that took long.
 func (r *reports) match(in *incoming) {
 	if len(in.keys) == 0 {
 		r.unmatched(in)
@@ -277,15 +272,10 @@ func (r *reports) find(in *incoming, legs []sms.Leg) {
 			in.answer(wire.StatusTemporaryAppError)
 			return
 		}
-		best, rank := (*store.Match)(nil), len(in.keys)
-		for i := range matches { // the newest first
-			if at := slices.Index(in.keys, matches[i].Key); at >= 0 && at < rank {
-				best, rank = &matches[i], at
-			}
-		}
+		best, certain := in.best(matches)
 		switch {
 		case best == nil:
-		case rank == 0:
+		case certain:
 			r.store(in, found(best))
 			return
 		case in.second == nil:
@@ -317,10 +307,8 @@ func (r *reports) lookup(in *incoming, keys []string) *segment {
 
 // secondBest is the segment that has the id of a receipt in another form than the likeliest; nil: there is none. The lock is held.
 func (r *reports) secondBest(in *incoming) *segment {
-	if len(in.keys) > 1 {
-		if s := r.lookup(in, in.keys[1:]); s != nil {
-			return s
-		}
+	if s := r.lookup(in, in.keys[1:]); s != nil && in.may(s.message.to) {
+		return s
 	}
 	return in.second
 }
@@ -333,11 +321,14 @@ func (r *reports) park(in *incoming) {
 		r.store(in, s)
 		return
 	}
-	now, outstanding, second := time.Now(), r.outstanding(in.leg), r.secondBest(in)
+	now, second := time.Now(), r.secondBest(in)
 	if in.deadline.IsZero() {
-		in.deadline, in.open = now.Add(earlyWait), outstanding
+		in.deadline = now.Add(earlyWait)
+		if second != nil {
+			in.deadline = now.Add(secondWait)
+		}
 	}
-	if outstanding == 0 || second != nil && in.open <= 0 || len(r.early) >= maxEarly || !now.Before(in.deadline) {
+	if !r.mayCome(in.leg) || len(r.early) >= maxEarly || !now.Before(in.deadline) {
 		r.mu.Unlock()
 		r.giveUp(in, second)
 		return

@@ -135,6 +135,23 @@ func (l *Learner) Candidates(id string) []string {
 	return candidates(id, l.format, likeliest)
 }
 
+// certain is how many matches by one format, more than by all others, make it known how a connection writes its ids.
+const certain = 5
+
+// Certain says that what was learned is beyond doubt: a match by another format is an accident. With a format that is not auto there
+// never is another.
+func (l *Learner) Certain() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	others := 0
+	for format, n := range l.matches {
+		if format != l.leader {
+			others += n
+		}
+	}
+	return l.leader != "" && l.matches[l.leader] >= others+certain
+}
+
 // Matched tells that the receipt with this id was found by this key, one of its Candidates. It returns a format when that is news:
 // the first time that one is learned, and whenever another has more matches than the one learned before; else "". A match
 // that two formats explain, such as 7, teaches nothing.
