@@ -53,18 +53,18 @@ func showConnections(s *screen, result json.RawMessage) error {
 	if err := json.Unmarshal(result, &list); err != nil {
 		return err
 	}
-	t := table{headings: []string{"connection", "state", "binds", "peer", "type", "window", "queued", "sent", "refused", "received", "receipts"}}
+	t := table{headings: []string{"connection", "state", "binds", "peer", "type", "window", "queued", "deferred", "sent", "refused", "received", "receipts"}}
 	for _, c := range list.Connections {
 		bound, inFlight, window := load(c.Binds)
 		t.add(cell{text: c.Name}, cell{text: c.State, hue: hues[c.State]}, cell{text: fmt.Sprintf("%d/%d", bound, len(c.Binds)), number: true},
 			cell{text: c.Peer}, cell{text: c.SessionType}, cell{text: fmt.Sprintf("%d/%d", inFlight, window), number: true},
-			count(uint64(c.Queued)), count(c.Sent), count(c.Refused), count(c.Received), count(c.Receipts))
+			count(uint64(c.Queued)), ifAny(c.Deferred), count(c.Sent), count(c.Refused), count(c.Received), count(c.Receipts))
 	}
 	t.show(s)
 	for _, c := range list.Connections {
 		showTrouble(s, c)
 	}
-	t = table{headings: []string{"account", "binds", "from", "window", "queued", "sent", "refused", "received"}}
+	t = table{headings: []string{"account", "binds", "from", "window", "queued", "deferred", "sent", "refused", "received"}}
 	for _, a := range list.Accounts {
 		bound, inFlight, window := load(a.Binds)
 		from := ""
@@ -72,7 +72,7 @@ func showConnections(s *screen, result json.RawMessage) error {
 			from = a.Binds[0].Remote
 		}
 		t.add(cell{text: a.SystemID}, count(uint64(bound)), cell{text: from}, cell{text: fmt.Sprintf("%d/%d", inFlight, window), number: true},
-			count(uint64(a.Queued)), count(a.Sent), count(a.Refused), count(a.Received))
+			count(uint64(a.Queued)), ifAny(a.Deferred), count(a.Sent), count(a.Refused), count(a.Received))
 	}
 	if len(list.Connections) > 0 && len(list.Accounts) > 0 {
 		s.printf("\n")
@@ -101,7 +101,7 @@ func showTrouble(s *screen, c mi.Connection) {
 		}
 		again := ""
 		if at := time.Time(b.RetryAt); !at.IsZero() {
-			again = "; tried again at " + clock(at)
+			again = "; next try at " + clock(at)
 		}
 		s.printf("%s %s, %s%s\n", s.paint(hues[b.State], b.ID+":"), b.State, printable(b.LastError), again)
 	}
@@ -117,6 +117,14 @@ func load(binds []mi.Bind) (bound, inFlight, window int) {
 		inFlight += b.InFlight
 	}
 	return bound, inFlight, window
+}
+
+// ifAny is a number that is left out where it is none, so that a column that says nothing is left out.
+func ifAny(n int) cell {
+	if n == 0 {
+		return cell{number: true}
+	}
+	return count(uint64(n))
 }
 
 func count(n uint64) cell { return cell{text: strconv.FormatUint(n, 10), number: true} }

@@ -36,7 +36,7 @@ type evidence struct {
 	pending    mi.ReloadResult // what config_diff says
 	level      int             // of the log
 	events     []events.Notification
-	deferred   []mi.Message // a page of them, the newest first
+	deferred   []mi.Message // the newest first
 }
 
 // How often, and how far apart, the windows are looked at; and the events that are looked through.
@@ -47,6 +47,7 @@ const (
 	firstEvent  = 1500 * time.Millisecond
 	eventsIdle  = 500 * time.Millisecond // without one: all that is kept was sent
 	recentSpan  = 10 * time.Minute
+	maxDeferred = 20_000 // that are looked through for the oldest
 	eventFilter = "E_SMPP_*,E_RECEIPT_UNMATCHED,E_MESSAGE_REPORT,E_MESSAGE_FAILED,E_MESSAGE_LOOP,E_SIP_PEER_*"
 )
 
@@ -132,11 +133,14 @@ func (s *session) gather(ctx context.Context) (e evidence, err error) {
 	for _, p := range level.Processes {
 		e.level = p.Level
 	}
-	page, err := s.client.MessageList(ctx, mi.MessageListParams{State: "deferred", Limit: 1000})
-	if err != nil {
-		return e, err
+	for page := (mi.MessageListResult{}); len(e.deferred) == 0 || page.Next != "" && len(e.deferred) < maxDeferred; {
+		if page, err = s.client.MessageList(ctx, mi.MessageListParams{State: "deferred", Limit: 1000, Before: page.Next}); err != nil {
+			return e, err
+		}
+		if e.deferred = append(e.deferred, page.Messages...); len(page.Messages) == 0 {
+			break
+		}
 	}
-	e.deferred = page.Messages
 	e.events, err = s.recent(ctx, e.statistics["event:seq"])
 	return e, err
 }

@@ -45,6 +45,8 @@ func (c *fakeCore) Messages(context.Context, store.Filter) ([]*store.Record, sms
 
 func (c *fakeCore) TLVs(sms.Leg, []sms.TLV) map[string][]byte { return nil }
 
+func (c *fakeCore) DeferredFor(sms.Leg) int { return 0 }
+
 func (c *fakeCore) DiffTables(context.Context) []gateway.TableChanges { return nil }
 
 func (c *fakeCore) SIPAddrs() []string { return nil }

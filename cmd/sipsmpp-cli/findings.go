@@ -64,7 +64,7 @@ func (e *evidence) connections() (list []finding) {
 					what += ": " + b.LastError
 				}
 				if at := time.Time(b.RetryAt); !at.IsZero() {
-					what += "; tried again at " + clock(at)
+					what += "; next try at " + clock(at)
 				}
 				list = append(list, finding{severity, about, what, remedy(c, b.LastError)})
 			}
@@ -229,17 +229,34 @@ func (e *evidence) deferral() []finding {
 			oldest = m
 		}
 	}
-	number := fmt.Sprint(len(e.deferred))
-	if len(e.deferred) == 1000 {
-		number = "1000 and more"
-	}
 	age := e.at.Sub(time.Time(oldest.Received))
-	f := finding{note, "deferred messages", fmt.Sprintf("%s wait for their next attempt, the oldest for %s (%s)", number, lasting(age), oldest.ID),
-		"message_list state=deferred shows them, message_retry and message_cancel act on one"}
+	f := finding{note, "deferred messages", fmt.Sprintf("%d wait for their next attempt, the oldest for %s (%s)%s", max(len(e.deferred), int(e.statistics["deferred:waiting"])),
+		lasting(age), oldest.ID, e.waiting()), "message_list state=deferred shows them, message_retry and message_cancel act on one"}
 	if age > deferredLong {
 		f.Severity = warning
 	}
-	return []finding{f}
+	list := []finding{f}
+	if n := e.statistics["deferred:refused_full"]; n > 0 {
+		list = append(list, finding{problem, "deferred messages", fmt.Sprintf("%d messages were refused because as many wait for their target as may", n),
+			"let the target work again, or raise the bounds of what may wait"})
+	}
+	return list
+}
+
+// waiting says for whom most messages wait.
+func (e *evidence) waiting() string {
+	var most uint64
+	var target string
+	for name, n := range e.statistics {
+		rest, ours := strings.CutPrefix(name, "deferred:")
+		if leg, isWaiting := strings.CutSuffix(rest, "-waiting"); ours && isWaiting && n > most {
+			most, target = n, leg
+		}
+	}
+	if target == "" {
+		return ""
+	}
+	return fmt.Sprintf("; %d of them for %s", most, target)
 }
 
 // accounts are ESMEs that were not let in.

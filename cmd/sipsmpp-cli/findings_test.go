@@ -66,6 +66,10 @@ func TestFindings(t *testing.T) {
 		"unmatched":          {add(5, time.Hour, events.ReceiptUnmatched{Connection: "acme", LikelyCause: "hex"}), warning, "5 receipts match no message; mostly: hex"},
 		"overdue":            {func(e *evidence) { e.statistics["receipt:overdue"] = 3 }, warning, "message_list state=sent"},
 		"deferred":           {func(e *evidence) { e.deferred = []mi.Message{{ID: "x", Received: mi.Time(at.Add(-time.Minute))}} }, note, "the oldest for 1 min (x)"},
+		"deferred for whom": {func(e *evidence) {
+			e.deferred = []mi.Message{{ID: "x", Received: mi.Time(at)}}
+			e.statistics["deferred:waiting"], e.statistics["deferred:smpp:dead-waiting"], e.statistics["deferred:sip-waiting"] = 9, 8, 1
+		}, note, "9 wait for their next attempt, the oldest for 0 s (x); 8 of them for smpp:dead"},
 		"deferred long": {func(e *evidence) {
 			e.deferred = []mi.Message{{ID: "x", Received: mi.Time(at.Add(-time.Hour))}, {ID: "y", Received: mi.Time(at)}}
 		}, warning, "2 wait"},

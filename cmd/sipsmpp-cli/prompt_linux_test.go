@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -27,19 +28,23 @@ func sit(t *testing.T) *person {
 	if err != nil {
 		t.Skip(err)
 	}
-	fd := int(master.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	raw, err := master.SyscallConn() // and not Fd, after which Close would not end a Read
 	if err != nil {
 		t.Fatal(err)
+	}
+	var n int
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		failed = errors.Join(unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0),
+			unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100}))
+		if failed == nil {
+			n, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	}); err != nil || failed != nil {
+		t.Fatal(err, failed)
 	}
 	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100}); err != nil {
 		t.Fatal(err)
 	}
 	p := &person{t: t, master: master, terminal: terminal}
@@ -57,9 +62,9 @@ func sit(t *testing.T) *person {
 		}
 	})
 	t.Cleanup(func() {
+		_ = master.Close() // who still reads from the terminal finds that it hung up
+		reading.Wait()
 		_ = terminal.Close()
-		reading.Wait() // the last end is closed
-		_ = master.Close()
 	})
 	return p
 }

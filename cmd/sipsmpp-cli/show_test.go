@@ -92,7 +92,7 @@ func TestShowConnections(t *testing.T) {
 	got := shown(t, 120, func(s *screen) { err = showConnections(s, raw) })
 	for _, want := range []string{
 		"acme        partly     1/2  10.0.0.1:2775  transceiver    4/10       3    12",
-		"acme#2: waiting, connection refused; tried again at ", "bad: smpp[name=bad].port: 0 is not a port\n", "shop         1  10.0.0.9:1     0/5",
+		"acme#2: waiting, connection refused; next try at ", "bad: smpp[name=bad].port: 0 is not a port\n", "shop         1  10.0.0.9:1     0/5",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -123,7 +123,7 @@ func TestTopFrame(t *testing.T) {
 	before := look{at: at, statistics: mi.Statistics{"core:messages_received": 100, "event:published": 900}, list: mi.SMPPListResult{
 		Connections: []mi.Connection{{Name: "slow", Counters: mi.Counters{Sent: 10}}, {Name: "fast", Counters: mi.Counters{Sent: 1000, Received: 50}}},
 	}}
-	now := look{at: at.Add(2 * time.Second), version: "sipsmpp 1", up: "1 min", statistics: mi.Statistics{"core:messages_received": 700, "event:published": 900, "receipt:awaited": 9}, list: mi.SMPPListResult{
+	now := look{at: at.Add(2 * time.Second), version: "sipsmpp 1", up: "1 min", statistics: mi.Statistics{"core:messages_received": 700, "event:published": 900, "receipt:awaited": 9, "deferred:waiting": 4}, list: mi.SMPPListResult{
 		Connections: []mi.Connection{
 			{Name: "slow", State: "down", Counters: mi.Counters{Sent: 13, Refused: 2}, Binds: []mi.Bind{{State: "waiting", LastError: "connection refused"}}},
 			{Name: "fast", State: "bound", Counters: mi.Counters{Sent: 2000, Received: 150}, Binds: []mi.Bind{{State: "bound", Window: 10, InFlight: 10}}, Queued: 4},
@@ -133,7 +133,7 @@ func TestTopFrame(t *testing.T) {
 	}}
 	got := shown(t, 120, frame(before, now, nil))
 	for _, want := range []string{
-		"sipsmpp 1  up 1 min", "messages a second: 300 in, 0 out, 0 failed; 9 reports awaited; events 0 a second",
+		"sipsmpp 1  up 1 min", "messages a second: 300 in, 0 out, 0 failed; 9 reports awaited, 4 messages deferred; events 0 a second",
 		"fast          bound      1/1    500          0       0    50   10/10  ██████████       4",
 		"slow          down       0/1    1.5        1.0       0     0     0/0                   0  connection refused",
 		"new           bound      1/1      0          0       0     0    1/10  █░░░░░░░░░       0",

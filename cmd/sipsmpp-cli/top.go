@@ -119,7 +119,7 @@ func (s *session) look(ctx context.Context, name string) (l look, err error) {
 		return l, err
 	}
 	l.at = time.Now()
-	if l.statistics, err = clients.Call(ctx, s.client, mi.GetStatistics, mi.StatisticsParams{Statistics: []string{"core:", "event:", "db:", "receipt:"}}); err != nil {
+	if l.statistics, err = clients.Call(ctx, s.client, mi.GetStatistics, mi.StatisticsParams{Statistics: []string{"core:", "event:", "db:", "receipt:", "deferred:"}}); err != nil {
 		return l, err
 	}
 	version, err := s.client.Version(ctx)
@@ -185,9 +185,9 @@ func frame(before, now look, err error) func(*screen) {
 		if err != nil {
 			s.printf("  %s", s.paint(red, "the gateway does not answer: "+printable(err.Error())))
 		}
-		s.printf("\nmessages a second: %s in, %s out, %s failed; %d reports awaited; events %s a second, database %s rows a second\n\n",
+		s.printf("\nmessages a second: %s in, %s out, %s failed; %d reports awaited, %d messages deferred; events %s a second, database %s rows a second\n\n",
 			figure(of("core:messages_received")), figure(of("core:messages_sent")), figure(of("core:messages_failed")),
-			now.statistics["receipt:awaited"], figure(of("event:published")), figure(of("db:written")))
+			now.statistics["receipt:awaited"], now.statistics["deferred:waiting"], figure(of("event:published")), figure(of("db:written")))
 		t := table{headings: []string{"name", "state", "binds", "out/s", "refused/s", "lost/s", "in/s", "window", "", "queued", "trouble"}}
 		for _, l := range lines {
 			t.add(cell{text: l.name}, cell{text: l.state, hue: hues[l.state]}, cell{text: fmt.Sprintf("%d/%d", l.bound, l.binds), number: true},
