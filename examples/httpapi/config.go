@@ -29,6 +29,7 @@ type config struct {
 	} `yaml:"limits"`
 	GiveUp      time.Duration `yaml:"give_up"`
 	ReportWait  time.Duration `yaml:"report_wait"`
+	Keep        time.Duration `yaml:"keep"`
 	CallTimeout time.Duration `yaml:"call_timeout"`
 	Webhooks    struct {
 		Private bool            `yaml:"private"`
