@@ -3,11 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"sipsmpp/events"
 	"sipsmpp/gateway/sip"
 	"sipsmpp/gateway/sms"
+	"sipsmpp/gateway/store"
 )
 
 var (
@@ -49,12 +49,9 @@ func (g *Gateway) logUnkept(err error) {
 }
 
 // UserArrived says that a user is reached again: what waits for its numbers is tried.
-func (h fromSIP) UserArrived(name string) {
-	users := *h.g.sipUsers.Load()
-	if i := slices.IndexFunc(users, func(u sms.SIPUser) bool { return u.Name == name }); i >= 0 {
-		for _, number := range users[i].Addresses() {
-			h.g.keeper.recipient(sms.SIP.String(), number)
-		}
+func (h fromSIP) UserArrived(u *sms.SIPUser) {
+	for _, number := range u.Addresses() {
+		h.g.keeper.recipient(sms.SIP.String(), number)
 	}
 }
 
@@ -83,12 +80,10 @@ func (g *Gateway) restoreContacts(ctx context.Context) error {
 func (g *Gateway) SIPContacts(ctx context.Context, user string) ([]sms.Contact, error) {
 	contacts := g.sip.Contacts(user)
 	if user != "" && len(contacts) == 0 {
-		users, err := g.SIPUsers(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(users, func(u sms.SIPUser) bool { return u.Name == user }) {
+		if _, err := g.db.SIPUser(ctx, user); errors.Is(err, store.ErrNotFound) {
 			return nil, ErrUnknownSIPUser
+		} else if err != nil {
+			return nil, err
 		}
 	}
 	return contacts, nil

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"sipsmpp/gateway/sms"
@@ -97,15 +96,14 @@ func (g *Gateway) AddSIPUser(ctx context.Context, name string, c SIPUserChange) 
 func (g *Gateway) SetSIPUser(ctx context.Context, name string, c SIPUserChange) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	users, err := g.SIPUsers(ctx)
-	if err != nil {
-		return err
-	}
-	u := sms.SIPUser{Name: name, Enabled: true}
-	if i := slices.IndexFunc(users, func(u sms.SIPUser) bool { return u.Name == name }); i >= 0 {
-		u = users[i]
-	} else if c.Password == nil { // a row with a fault is mended by a password
+	u, err := g.db.SIPUser(ctx, name)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && c.Password == nil: // else a row with a fault is mended by the password
 		return ErrUnknownSIPUser
+	case errors.Is(err, store.ErrNotFound):
+		u = sms.SIPUser{Name: name, Enabled: true}
+	case err != nil:
+		return err
 	}
 	return g.putSIPUser(ctx, u, c, false)
 }
@@ -138,7 +136,19 @@ func (g *Gateway) putSIPUser(ctx context.Context, u sms.SIPUser, c SIPUserChange
 		}
 		return err
 	}
-	return g.loadSIPUsers(ctx)
+	g.setSIPUsers(append(g.sipUsersBut(u.Name), u))
+	return nil
+}
+
+// sipUsersBut are the users that are let in, without one.
+func (g *Gateway) sipUsersBut(name string) []sms.SIPUser {
+	users := make([]sms.SIPUser, 0, len(*g.sipUsers.Load())+1)
+	for _, u := range *g.sipUsers.Load() {
+		if u.Name != name {
+			users = append(users, u)
+		}
+	}
+	return users
 }
 
 // DeleteSIPUser drops a user, who may send no more. ErrUnknownSIPUser if there is none.
@@ -151,5 +161,6 @@ func (g *Gateway) DeleteSIPUser(ctx context.Context, name string) error {
 		}
 		return err
 	}
-	return g.loadSIPUsers(ctx)
+	g.setSIPUsers(g.sipUsersBut(name))
+	return nil
 }

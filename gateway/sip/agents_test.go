@@ -32,7 +32,7 @@ func (h toHandler) Notification(_ *sip.Notification, answer func(int, time.Durat
 func (toHandler) NextHopDown(string, string)                              {}
 func (toHandler) NextHopUp(string)                                        {}
 func (toHandler) ContactsChanged(_ []sip.ContactChange, done func(error)) {}
-func (toHandler) UserArrived(string)                                      {}
+func (toHandler) UserArrived(*sms.SIPUser)                                {}
 
 func start(t *testing.T, cfg sip.Config, h sip.Handler) *sip.Endpoint {
 	t.Helper()
@@ -225,7 +225,7 @@ type handlerFunc func(m *sms.Message, answer func(int, time.Duration))
 func (handlerFunc) NextHopDown(string, string)                       {}
 func (handlerFunc) NextHopUp(string)                                 {}
 func (handlerFunc) ContactsChanged([]sip.ContactChange, func(error)) {}
-func (handlerFunc) UserArrived(string)                               {}
+func (handlerFunc) UserArrived(*sms.SIPUser)                         {}
 
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
 

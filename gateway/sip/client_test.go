@@ -113,7 +113,7 @@ func (c *client) ContactsChanged(_ []ContactChange, done func(error)) {
 	}
 }
 
-func (c *client) UserArrived(string) {}
+func (c *client) UserArrived(*sms.SIPUser) {}
 
 func (c *client) happened(what string) {
 	c.mu.Lock()

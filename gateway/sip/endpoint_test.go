@@ -20,7 +20,7 @@ func (handlerFunc) ContactsChanged(_ []ContactChange, done func(error)) {
 		go done(nil)
 	}
 }
-func (handlerFunc) UserArrived(string) {}
+func (handlerFunc) UserArrived(*sms.SIPUser) {}
 
 func (f handlerFunc) Message(m *sms.Message, answer func(int, time.Duration)) { f(m, answer) }
 

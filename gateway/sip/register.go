@@ -48,7 +48,7 @@ func (e *Endpoint) register(m *message, from origin, key requestKey, transaction
 		x.header = header
 		x.answer(200, 0)
 		if arrived {
-			e.handler.UserArrived(reg.user.Name)
+			e.handler.UserArrived(reg.user)
 		}
 	})
 	if refused.code != 0 {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sipsmpp/gateway/sms"
@@ -48,17 +49,20 @@ type registrar struct {
 	e   *Endpoint
 	ids *sms.IDs
 
-	mu      sync.Mutex
-	numbers map[string][]string          // a number or name without its '+' -> the names of its users
-	users   map[string][]*contact        // by the name of their user
-	flows   map[*stream]map[*contact]any // those bound to a connection
-	next    time.Time                    // no contact expires before; zero: there is none
+	numbers atomic.Pointer[map[string][]string] // a number or name without its '+' -> the names of its users
+
+	mu    sync.Mutex
+	users map[string][]*contact        // by the name of their user
+	flows map[*stream]map[*contact]any // those bound to a connection
+	next  time.Time                    // no contact expires before; zero: there is none
 }
 
 func newRegistrar(e *Endpoint) *registrar {
-	return &registrar{
+	r := &registrar{
 		e: e, ids: sms.NewIDs(), users: make(map[string][]*contact), flows: make(map[*stream]map[*contact]any),
 	}
+	r.numbers.Store(&map[string][]string{})
+	return r
 }
 
 // setUsers says whose contacts there may be.
@@ -76,7 +80,7 @@ func (r *registrar) setUsers(users map[string]*sms.SIPUser) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.numbers = numbers
+	r.numbers.Store(&numbers)
 	var changes []ContactChange
 	for name, list := range r.users {
 		if users[name] == nil {
@@ -93,9 +97,7 @@ func (r *registrar) usersOf(to sms.Address) []string {
 	if r == nil {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.numbers[to.Value]
+	return (*r.numbers.Load())[to.Value]
 }
 
 // count is how many contacts there are.

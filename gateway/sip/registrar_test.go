@@ -452,3 +452,27 @@ func FuzzRegister(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRestoreContacts is a start with that many.
+func BenchmarkRestoreContacts(b *testing.B) {
+	ids, now := sms.NewIDs(), time.Now()
+	var users []sms.SIPUser
+	var kept []sms.Contact
+	for i := range 10_000 {
+		u := al()
+		u.Name = fmt.Sprintf("+4930%06d", i)
+		users = append(users, u)
+		kept = append(kept, sms.Contact{
+			ID: ids.Next(), User: u.Name, URI: "sip:" + u.Name + "@192.0.2.7:5060", Received: "udp:127.0.0.1:5060", Local: "udp:127.0.0.1:5060", Q: 1000,
+			Expires: now.Add(time.Hour),
+		})
+	}
+	for b.Loop() {
+		e := newRegistrarBench(nil)
+		e.SetUsers(users)
+		if gone := e.RestoreContacts(kept); len(gone) > 0 || e.registrar.count() != len(kept) {
+			b.Fatal(gone)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(len(kept)), "us/contact")
+}

@@ -35,7 +35,7 @@ type Handler interface {
 	// it has returned, or by another goroutine.
 	ContactsChanged(changes []ContactChange, done func(error))
 	// UserArrived says that a user is reached by a contact that is new. It may send at once, and must not block.
-	UserArrived(name string)
+	UserArrived(u *sms.SIPUser)
 }
 
 // inbox is what one reader reuses from message to message.

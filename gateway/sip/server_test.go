@@ -87,7 +87,7 @@ func (b *bench) ContactsChanged(changes []ContactChange, done func(error)) {
 	}
 }
 
-func (b *bench) UserArrived(name string) { b.arrived = append(b.arrived, name) }
+func (b *bench) UserArrived(u *sms.SIPUser) { b.arrived = append(b.arrived, u.Name) }
 
 func (b *bench) hear(request string) { b.received(&b.in, []byte(request), b.from) }
 

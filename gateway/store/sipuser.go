@@ -18,7 +18,23 @@ var sipUserColumns = []string{"username", "realm", "ha1", "ha1_sha256", "from_nu
 
 // SIPUsers reads table sip_user: the good rows by name, and what is wrong with the others, each value on its own.
 func (db *DB) SIPUsers(ctx context.Context) (good []sms.SIPUser, faults []sms.Fault, err error) {
-	rows, err := db.read.QueryContext(ctx, "SELECT "+strings.Join(sipUserColumns, ", ")+" FROM sip_user ORDER BY username")
+	return db.sipUsers(ctx, "ORDER BY username")
+}
+
+// SIPUser reads the row of that name: ErrNotFound if there is none, or none that is good.
+func (db *DB) SIPUser(ctx context.Context, name string) (sms.SIPUser, error) {
+	good, _, err := db.sipUsers(ctx, "WHERE username = ?", name)
+	if err == nil && len(good) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return sms.SIPUser{}, err
+	}
+	return good[0], nil
+}
+
+func (db *DB) sipUsers(ctx context.Context, which string, args ...any) (good []sms.SIPUser, faults []sms.Fault, err error) {
+	rows, err := db.read.QueryContext(ctx, db.dialect.rebind("SELECT "+strings.Join(sipUserColumns, ", ")+" FROM sip_user "+which), args...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("db: table sip_user: %w", err)
 	}
