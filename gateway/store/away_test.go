@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/url"
@@ -20,6 +21,49 @@ type door struct {
 	mu       sync.Mutex
 	listener net.Listener
 	conns    []net.Conn
+	// cut is what becomes of the next COMMIT: cutBefore the server hears it, or cutAfter it was heard and before the answer.
+	cut cut
+}
+
+type cut int
+
+const (
+	cutBefore cut = iota + 1
+	cutAfter
+)
+
+// forward takes what the gateway says to the server.
+func (d *door) forward(server, conn net.Conn) {
+	defer server.Close()
+	defer conn.Close()
+	b := make([]byte, 64<<10)
+	for {
+		n, err := conn.Read(b)
+		if err != nil {
+			return
+		}
+		d.mu.Lock()
+		cut := d.cut
+		if !bytes.Contains(bytes.ToUpper(b[:n]), []byte("COMMIT")) {
+			cut = 0
+		}
+		if cut != 0 {
+			d.cut = 0
+		}
+		d.mu.Unlock()
+		if cut == cutBefore {
+			return
+		}
+		if _, err := server.Write(b[:n]); err != nil {
+			return
+		}
+		if cut == cutAfter {
+			conn.Close()
+			_ = server.SetReadDeadline(time.Now().Add(time.Second))
+			_, _ = server.Read(b) // its answer, if the other direction has not taken it, says that it is done
+			return
+		}
+	}
 }
 
 // newDoor gives a door and the URL of a database behind it.
@@ -33,6 +77,10 @@ func newDoor(t *testing.T, address string) (*door, string) {
 	d.open()
 	t.Cleanup(d.shut)
 	u.Host = d.addr
+	if q := u.Query(); u.Scheme == "postgres" {
+		q.Set("sslmode", "disable") // so that forward can read along
+		u.RawQuery = q.Encode()
+	}
 	return d, u.String()
 }
 
@@ -58,7 +106,7 @@ func (d *door) open() {
 			d.mu.Lock()
 			d.conns = append(d.conns, conn, server)
 			d.mu.Unlock()
-			go func() { _, _ = io.Copy(server, conn); server.Close() }()
+			go d.forward(server, conn)
 			go func() { _, _ = io.Copy(conn, server); conn.Close() }()
 		}
 	}()
@@ -115,6 +163,33 @@ func TestServerThatIsAway(t *testing.T) {
 		insert(t, db, sent(message("after"), "acme", "after"))
 		if db.Away() || db.Stats().Failing {
 			t.Error("it is not back")
+		}
+	})
+}
+
+// A COMMIT whose answer is lost has taken effect or not; either way what it was to write is there once, and its done says so.
+func TestCommitWithoutAnswer(t *testing.T) {
+	onEach(t, func(t *testing.T, address string) {
+		d, through := newDoor(t, address)
+		db := open(t, through)
+		for name, how := range map[string]cut{"before the server heard it": cutBefore, "before its answer": cutAfter} {
+			insert(t, db, sent(message("warm"), "acme", "warm "+name))
+			d.mu.Lock()
+			d.cut = how
+			d.mu.Unlock()
+			m := message(name)
+			insert(t, db, sent(m, "acme", name))
+			if found := find(t, db, sms.Connection("acme"), name); len(found) != 1 || found[0].ID != m.ID {
+				t.Errorf("cut %s: %v", name, found)
+			}
+			d.mu.Lock()
+			if d.cut != 0 {
+				t.Errorf("cut %s: there was no COMMIT", name)
+			}
+			d.mu.Unlock()
+		}
+		if s := db.Stats(); s.Failed != 0 || s.Failing {
+			t.Errorf("%+v", s)
 		}
 	})
 }

@@ -205,8 +205,18 @@ func (c *committer) finish(ops []op) {
 func (c *committer) commit(ops []op) {
 	var err error
 	begun := time.Now()
+	unanswered := false // a COMMIT was
 	for try := 1; ; try++ {
-		if err = c.transact(ops); err == nil || !c.again(err, try, begun) {
+		if err = c.transact(ops); err == nil {
+			break
+		}
+		var commit *commitError
+		unanswered = unanswered || errors.As(err, &commit)
+		if unanswered && c.committed(&err, ops, begun) {
+			err = nil
+			break
+		}
+		if !c.again(err, try, begun) {
 			break
 		}
 	}
@@ -230,36 +240,6 @@ func (c *committer) commit(ops []op) {
 			ops[i].err = fmt.Errorf("db: %w", err)
 		}
 	}
-}
-
-// A server that cannot be reached is waited for before what is queued fails: it is mostly one that starts anew, or another that
-// takes its place. It is waited for once: until it is back, what comes fails at once.
-const (
-	patience  = 3 * time.Second
-	lastPause = 200 * time.Millisecond
-)
-
-// again says that a transaction is to be tried once more, after a pause if that is what it takes.
-func (c *committer) again(err error, try int, begun time.Time) bool {
-	moment := blameFor(err) == blameMoment
-	if moment && try < 3 {
-		return true
-	}
-	var begin *beginError
-	if !moment && !errors.As(err, &begin) || c.failing.Load() || c.db.dialect == sqliteDialect || time.Since(begun) > patience {
-		return false
-	}
-	time.Sleep(min(10*time.Millisecond<<min(try, 10), lastPause))
-	return true
-}
-
-// awayFor is how long after a failure the database counts as away.
-const awayFor = 500 * time.Millisecond
-
-// Away says that the database does not take what must be kept: it failed a moment ago. After that moment it is worth another try.
-func (db *DB) Away() bool {
-	c := db.committer
-	return c.failing.Load() && time.Since(time.Unix(0, c.failedAt.Load())) < awayFor
 }
 
 func (c *committer) recovered() {
