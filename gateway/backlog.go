@@ -96,19 +96,21 @@ func (b *backlog) join(queue int64, octets int) {
 	}
 }
 
-// leave takes it out again. followed says that others wait in its queue.
-func (b *backlog) leave(queue int64, octets int) (followed bool) {
+// leave takes it out again. followed says that others wait in its queue; known is false where it was never counted: a row whose
+// write we believe to have failed.
+func (b *backlog) leave(queue int64, octets int) (followed, known bool) {
+	n := b.queues[queue]
+	if queue != 0 && n == 0 {
+		return false, false
+	}
 	b.count--
 	b.octets -= int64(octets)
-	if queue == 0 {
-		return false
+	if n > 1 {
+		b.queues[queue] = n - 1
+	} else {
+		delete(b.queues, queue)
 	}
-	if b.queues[queue] > 1 {
-		b.queues[queue]--
-		return true
-	}
-	delete(b.queues, queue)
-	return false
+	return n > 1, true
 }
 
 // dueAt notes that a message is due at a time.

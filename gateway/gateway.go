@@ -131,6 +131,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.relay = newRelay(db, g.accounts, g.ids, log)
 	g.reports.relay, g.reports.durables = g.relay, g.durables
 	g.keeper = newKeeper(g, log)
+	g.reports.again = g.keeper.again
 	if err := g.accounts.Listen(); err != nil {
 		return nil, errors.Join(err, g.abandon(ctx))
 	}

@@ -224,7 +224,7 @@ func (k *keeper) kept(p *passage, o sms.Outcome, b *backlog, d *store.Deferral, 
 		p.answer(o)
 		return
 	}
-	followed := b.leave(d.Queue, d.Octets)
+	followed, _ := b.leave(d.Queue, d.Octets)
 	k.mu.Unlock()
 	k.waiting.Add(-1)
 	if followed && d.Waiting == store.WaitingTime { // those behind it were to wait for it

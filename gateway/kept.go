@@ -97,8 +97,12 @@ func (k *keeper) delay(f *flight, d store.Deferral, done func()) {
 	b := f.backlog
 	k.land(f)
 	if d.Queue != was.Queue || d.Target != was.Target {
-		if f.backlog.leave(was.Queue, was.Octets) {
+		followed, known := f.backlog.leave(was.Queue, was.Octets)
+		if followed {
 			left = was.Queue
+		}
+		if !known {
+			k.waiting.Add(1)
 		}
 		b = k.backlog(d.Target)
 		b.join(d.Queue, d.Octets)
@@ -174,9 +178,11 @@ func (k *keeper) end(f *flight, e store.End, done func()) {
 	defer k.order.Unlock()
 	k.mu.Lock()
 	k.land(f)
-	e.Followed = f.backlog.leave(e.Queue, f.deferral.Octets)
+	var known bool
+	if e.Followed, known = f.backlog.leave(e.Queue, f.deferral.Octets); known {
+		k.waiting.Add(-1)
+	}
 	k.mu.Unlock()
-	k.waiting.Add(-1)
 	k.save(f, func(written func(error)) { k.db.End(e, written) }, func() {
 		if e.Followed {
 			k.due(f.backlog, time.Now())
@@ -201,6 +207,11 @@ func (k *keeper) land(f *flight) {
 // save makes a write that must be made: where it fails it is made again until it succeeds, and until then the message is on its way.
 func (k *keeper) save(f *flight, write func(func(error)), saved func()) {
 	write(func(err error) {
+		if store.IsRowFault(err) {
+			// It never succeeds; or it did already, and only the answer of the database was lost.
+			k.log.Error("what became of a deferred message cannot be written", "message", f.deferral.ID, "error", err)
+			err = nil
+		}
 		k.mu.Lock()
 		if err != nil {
 			k.unsaved = append(k.unsaved, func() { k.save(f, write, saved) }) // the store says once that it fails
@@ -216,6 +227,23 @@ func (k *keeper) save(f *flight, write func(func(error)), saved func()) {
 		saved()
 		k.signal()
 	})
+}
+
+// maxUnsaved bounds the writes beside those of deferred messages that wait for the database to be back.
+const maxUnsaved = 50_000
+
+// again lets a write be made again that failed. It is false where too many wait already.
+func (k *keeper) again(write func()) bool {
+	k.mu.Lock()
+	room := len(k.unsaved) < maxUnsaved && !k.stopped
+	if room {
+		k.unsaved = append(k.unsaved, write)
+	}
+	k.mu.Unlock()
+	if room {
+		k.signal()
+	}
+	return room
 }
 
 // saving says that there are writes to be made again.

@@ -54,7 +54,16 @@ func (p *passage) expectHere(o sms.Outcome) {
 	}
 	o.Egress, o.Receipt, o.SMSCIDs = leg, p.out.Receipt, []string{id}
 	p.expect(o)
-	p.g.reports.receipt(leg, sms.Receipt{SMSCID: id, State: state, DoneTime: time.Now()}, func(wire.Status) {})
+	p.g.reports.own(leg, sms.Receipt{SMSCID: id, State: state, DoneTime: time.Now()})
+}
+
+// own takes a receipt that we make ourselves, and that nobody sends again.
+func (r *reports) own(leg sms.Leg, rc sms.Receipt) {
+	r.receipt(leg, rc, func(s wire.Status) {
+		if s != wire.StatusOK {
+			r.again(func() { r.own(leg, rc) })
+		}
+	})
 }
 
 // tellSender sends the report of a message to its sender on SIP, if that wants it.

@@ -37,8 +37,9 @@ const (
 // report.
 type reports struct {
 	db *store.DB
-	// insert is db.Insert.
+	// insert is db.Insert, and again lets a write that failed be made again when the database may be back; false: too many wait.
 	insert func(*store.Record, func(error))
+	again  func(write func()) bool
 	hub    *events.Hub
 	log    *slog.Logger
 	// siblings gives the legs by which a message may have gone whose receipt comes by this one, itself first.
@@ -86,6 +87,7 @@ type recorded struct {
 	notify   *sms.Notify
 	ingress  sms.Leg
 	wanted   []sms.WantedReceipt // by the account that submitted it
+	unsaved  atomic.Bool         // its record is not written yet
 }
 
 func recordedOf(r *store.Record) *recorded {
@@ -169,12 +171,16 @@ func (r *reports) mayCome(leg sms.Leg) bool {
 // expect records an accepted message with its SMSC ids, by write, and then calls done. From here on its receipts find it.
 func (r *reports) expect(record *store.Record, write func(*store.Record, func(error)), done func()) {
 	known := recordedOf(record)
+	known.unsaved.Store(true)
 	// Queued before a receipt can find the message, so that its report is written after it.
 	write(record, func(err error) {
-		if err != nil {
-			// The next hop has the message, so a refusal would double it. Its report is lost only if we stop before it comes. The
-			// store says once that it fails.
+		if err == nil {
+			known.unsaved.Store(false)
+		} else {
+			// The next hop has the message, so a refusal would double it. Its report is lost only if we stop before the database is
+			// back. The store says once that it fails.
 			r.counters.unrecorded.Add(1)
+			r.saveLater(record, known, err)
 		}
 		done()
 	})
@@ -189,6 +195,22 @@ func (r *reports) expect(record *store.Record, write func(*store.Record, func(er
 	again = append(again, r.closeOne(record.Egress)...)
 	r.mu.Unlock()
 	r.matchAll(again)
+}
+
+// saveLater writes the record of a message, which failed, again and again, unless it is the record's own fault. Where only the
+// answer was lost it is there already, which is a fault of the row, too.
+func (r *reports) saveLater(record *store.Record, known *recorded, err error) {
+	if store.IsRowFault(err) || !r.again(func() {
+		r.insert(record, func(err error) {
+			if err != nil {
+				r.saveLater(record, known, err)
+				return
+			}
+			known.unsaved.Store(false)
+		})
+	}) {
+		known.unsaved.Store(false)
+	}
 }
 
 // remember lets a message's segments be found in memory, at the cost of the oldest.
@@ -382,6 +404,9 @@ func (r *reports) store(in *incoming, its *segment) {
 		DoneTime: in.receipt.DoneTime,
 	}, func(now store.MessageReport, owed owing, err error) {
 		switch {
+		case errors.Is(err, store.ErrNotFound) && m.unsaved.Load():
+			in.answer(wire.StatusTemporaryAppError) // by the time that it comes again the record may be there
+			return
 		case errors.Is(err, store.ErrNotFound): // its record failed, or is gone since
 			r.unmatched(in)
 			return
