@@ -31,14 +31,9 @@ type binding struct {
 // list walks over the values of a field that are separated by commas, and minds quotes and angle brackets.
 func list(b []byte) func(yield func(value []byte) bool) {
 	return func(yield func(value []byte) bool) {
-		start, quoted, inURI := 0, false, false
-		for i := 0; i < len(b); i++ {
-			switch c := b[i]; {
-			case c == '\\' && quoted:
-				i++
-			case c == '"':
-				quoted = !quoted
-			case quoted:
+		start, inURI := 0, false
+		for i, c := range unquoted(b) {
+			switch {
 			case c == '<':
 				inURI = true
 			case c == '>':
@@ -97,25 +92,19 @@ func parseBinding(value []byte) (c binding, reason string) {
 
 // nameAddr parts a name-addr or addr-spec from its parameters.
 func nameAddr(value []byte) (uri, rest []byte, ok bool) {
-	quoted := false
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
-		case c == '\\' && quoted:
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '<':
-			end := bytes.IndexByte(value[i:], '>')
-			if end < 0 {
-				return nil, nil, false
-			}
-			uri, rest = value[i+1:i+end], bytes.TrimSpace(value[i+end+1:])
-			return uri, rest, len(rest) == 0 || rest[0] == ';'
+	for i, c := range unquoted(value) {
+		if c != '<' {
+			continue
 		}
+		end := bytes.IndexByte(value[i:], '>')
+		if end < 0 {
+			return nil, nil, false
+		}
+		uri, rest = value[i+1:i+end], bytes.TrimSpace(value[i+end+1:])
+		return uri, rest, len(rest) == 0 || rest[0] == ';'
 	}
 	// Without brackets the parameters are the header's, and there may be no question mark (RFC 3261, 20.10).
-	ok = !quoted && bytes.IndexByte(value, '?') < 0
+	ok = bytes.IndexByte(value, '?') < 0
 	if i := bytes.IndexByte(value, ';'); i >= 0 {
 		return bytes.TrimSpace(value[:i]), value[i:], ok
 	}

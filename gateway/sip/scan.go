@@ -385,16 +385,28 @@ func params(b []byte) func(yield func(name, value []byte) bool) {
 	}
 }
 
+// unquoted walks over the octets that are outside quoted strings.
+func unquoted(b []byte) func(yield func(i int, c byte) bool) {
+	return func(yield func(i int, c byte) bool) {
+		quoted := false
+		for i := 0; i < len(b); i++ {
+			switch c := b[i]; {
+			case c == '\\' && quoted:
+				i++
+			case c == '"':
+				quoted = !quoted
+			case !quoted && !yield(i, c):
+				return
+			}
+		}
+	}
+}
+
 // tag is the tag parameter of a From or To value, nil where it has none.
 func tag(value []byte) []byte {
-	quoted, inURI := false, false
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
-		case c == '\\' && quoted:
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
+	inURI := false
+	for i, c := range unquoted(value) {
+		switch {
 		case c == '<':
 			inURI = true
 		case c == '>':
