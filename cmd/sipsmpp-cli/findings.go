@@ -75,6 +75,8 @@ func (e *evidence) connections() (list []finding) {
 
 // remedies are what to do about what a bind failed with, by what stands in it.
 var remedies = []struct{ sign, do string }{
+	{"waits for the peer's outbind", "the SMSC is to connect to smpp.listen from the ip of the row and send an outbind with its system_id and password: ask its operator"},
+	{"after our outbind", "the peer answers our outbind as it should not: have it bind as receiver, with the row's system_id and password"},
 	{"connection refused", "nobody listens at its ip and port: check them, and whether the SMSC is up"},
 	{"no such host", "its ip is a name that is not found: check it, and the name servers of this host"},
 	{"i/o timeout", "no answer from its ip and port: check them, and whether a firewall lets this host through"},
@@ -96,7 +98,7 @@ func remedy(c mi.Connection, lastError string) string {
 		}
 	}
 	if c.SessionType == "outbind" {
-		return "the SMSC is to call us and bind: check that it does, or change session_type"
+		return "the peer is to bind on the socket that we open: check that it knows outbind, or change session_type"
 	}
 	return "sipsmpp-cli -x trace " + c.Name + " shows what is said on the wire"
 }

@@ -25,6 +25,9 @@ var (
 	errPeerCredentials = errors.New("the peer bound after our outbind with another system_id or password than the row's: have it use those")
 )
 
+// waitsForOutbind is what a bind shows that has not been asked for yet.
+const waitsForOutbind = "waits for the peer's outbind, by smpp.listen"
+
 // lookupTimeout is how long the look-up of a host name may take, of a row that says from where its outbind comes.
 const lookupTimeout = 5 * time.Second
 
@@ -130,7 +133,9 @@ func (b *bind) waitForOutbind() *turned {
 	b.remote, b.local = "", ""
 	if !b.draining {
 		b.enter(BindWaiting)
-		b.waits = true
+		if b.waits = true; b.lastError == "" {
+			b.lastError = waitsForOutbind
+		}
 	}
 	c.mu.Unlock()
 	select {
