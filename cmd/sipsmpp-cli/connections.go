@@ -13,6 +13,9 @@ import (
 var views = map[string]func(s *screen, result json.RawMessage) error{
 	mi.SMPPList.Name:    showConnections,
 	mi.MessageList.Name: showMessages,
+	mi.Reload.Name:      showReload,
+	mi.ConfigDiff.Name:  showReload,
+	mi.Help.Name:        showHelp,
 }
 
 // showMessages is message_list: what somebody looks for first, and the whole id, which the other methods take.

@@ -9,8 +9,8 @@ import (
 	"sipsmpp/events"
 )
 
-// follow shows events until the context ends: on a terminal as people read them, else, and with --json, one notification a line.
-func (s *session) follow(ctx context.Context, filter string) error {
+// events shows events until the context ends: on a terminal as people read them, else, and with --json, one notification a line.
+func (s *session) events(ctx context.Context, filter string) error {
 	for n, err := range s.client.Events(ctx, filter) {
 		if err != nil {
 			return err

@@ -54,7 +54,7 @@ func (s *session) run(ctx context.Context, words []string) error {
 		if len(rest) > 1 {
 			return usage("events takes one pattern: several are separated by commas, and quoted from the shell")
 		}
-		return s.follow(ctx, strings.Join(rest, ""))
+		return s.events(ctx, strings.Join(rest, ""))
 	case "trace":
 		return s.trace(ctx, rest)
 	case "top":

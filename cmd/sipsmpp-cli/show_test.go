@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +167,55 @@ func TestTop(t *testing.T) {
 	}
 	if code, _, errout := cli(t.Context(), "", "-u", url, "-x", "top", "nobody"); code != exitFailed || !strings.Contains(errout, "404") {
 		t.Errorf("exit code %d, %s", code, errout)
+	}
+}
+
+func TestShowReload(t *testing.T) {
+	raw := json.RawMessage(`{"config":[{"key":"sip.listen","running":"a","file":"b","restart":true},{"key":"log.level","running":"","file":"debug","restart":false}],
+		"certificates":["mi.tls_cert"],"connections":{"added":["new"],"changed":["acme"],"removed":["old"]},"faults":[{"path":"route[id=7].targets","reason":"nowhere"}]}`)
+	want := "~ sip.listen: a -> b (after a restart)\n~ log.level: (none) -> debug\n~ mi.tls_cert: another file\n+ smpp[name=new]\n~ smpp[name=acme]\n- smpp[name=old]\n! route[id=7].targets: nowhere\n"
+	var err error
+	if got := shown(t, 80, func(s *screen) { err = showReload(s, raw) }); got != want || err != nil {
+		t.Errorf("got\n%s%v", got, err)
+	}
+	if got := shown(t, 80, func(s *screen) { err = showReload(s, json.RawMessage(`{}`)) }); got != "nothing differs\n" {
+		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+// Help shows an example of every method as it is typed; what is typed so is what the example says.
+func TestShowHelp(t *testing.T) {
+	_, url := serve(t)
+	_, out, errout := cli(t.Context(), "", "--table", "-u", url, "-x", "mi", "help", "smpp_add")
+	for _, want := range []string{"smpp_add name ip port [system_id]", "roles: admin, operator", "password", "may be left out",
+		"\nsmpp_add name=acme ip=smsc.example.com port=2775 system_id=me password=secret enabled=false options='{\"receipt\":true}'\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s%s", want, out, errout)
+		}
+	}
+	for _, e := range mi.Examples {
+		line, err := typedLine(e)
+		if err != nil {
+			t.Errorf("%s: %v", e.Method, err)
+			continue
+		}
+		words, err := split(line)
+		if err != nil || words[0] != e.Method {
+			t.Errorf("%s: %q, %v", line, words, err)
+			continue
+		}
+		params, err := parameters(words[1:])
+		d, _ := mi.Lookup(e.Method)
+		raw, _ := json.Marshal(params)
+		var typed, meant map[string]json.RawMessage
+		_ = json.Unmarshal(d.Shown(raw), &typed)
+		_ = json.Unmarshal(d.Shown(json.RawMessage(exampleIDs.Replace(e.Params))), &meant)
+		if got, want := slices.Sorted(maps.Keys(typed)), slices.Sorted(maps.Keys(meant)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s gives %s, the example has %s, %v", line, got, want, err)
+		}
+	}
+	if _, out, _ := cli(t.Context(), "", "--table", "-u", url, "-x", "mi", "help"); !strings.Contains(out, "Usage: help") {
+		t.Errorf("got %s", out)
 	}
 }
 
