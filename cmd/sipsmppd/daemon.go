@@ -46,6 +46,7 @@ func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // the end is watched over too
 	defer unwatch()
 	go systemd.watch(watching, d.prove)
+	go tuneCollector(watching)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
