@@ -56,6 +56,13 @@ func (j *fakeJournal) drain() {
 	}
 }
 
+// set makes writes fail, or end at once.
+func (j *fakeJournal) set(auto bool, fail error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.auto, j.fail = auto, fail
+}
+
 // step ends the oldest writes.
 func (j *fakeJournal) step(n int) {
 	for range n {
@@ -479,11 +486,11 @@ func TestUnwritten(t *testing.T) {
 		s := r.take(d, 1000)
 		r.publish(1, 1)
 		r.want(r.got(s), "1")
-		j.auto = false
+		j.set(false, nil)
 		r.publish(2, 4)
-		j.fail = errors.New("the disk is full")
+		j.set(false, errors.New("the disk is full"))
 		j.step(1) // 2 fails
-		j.fail = nil
+		j.set(false, nil)
 		j.step(2) // 3 and 4, which were queued before that was known, succeed
 		r.want(r.got(s), "")
 		r.publish(5, 5)
@@ -492,7 +499,7 @@ func TestUnwritten(t *testing.T) {
 		if err := <-flushed; !errors.Is(err, ErrUnwritten) {
 			t.Errorf("flushed: %v", err)
 		}
-		j.auto = true
+		j.set(true, nil)
 		time.Sleep(2 * rewritePause)
 		r.want(r.got(s), "2 3 4 5")
 		r.publish(6, 6)
@@ -515,16 +522,16 @@ func TestUnkeepable(t *testing.T) {
 		j.auto, j.spoiled = false, 2
 		r.publish(1, 3)
 		j.step(3)
-		j.auto = true
+		j.set(true, nil)
 		time.Sleep(2 * rewritePause)
 		r.want(r.got(s), "1 [2-2 1] 3")
 
-		j.fail = errors.New("away")
+		j.set(true, errors.New("away"))
 		r.publish(4, 4)
 		synctest.Wait()
 		r.publish(5, maxUnwritten+8)
 		synctest.Wait()
-		j.fail = nil
+		j.set(true, nil)
 		time.Sleep(2 * rewritePause)
 		got := r.got(s)
 		if !strings.HasPrefix(got, "[4-9 6]") {

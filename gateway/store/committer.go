@@ -82,9 +82,10 @@ type committer struct {
 	db    *DB
 	bound int
 
-	mu     sync.Mutex
-	queue  []op
-	closed bool
+	mu      sync.Mutex
+	queue   []op
+	journal int // of them that are the journal's
+	closed  bool
 	// finishing says that done of ops is being called, which may queue what follows from them, even after close.
 	finishing bool
 
@@ -110,7 +111,7 @@ func newCommitter(ctx context.Context, db *DB, bound int) (*committer, error) {
 
 func (c *committer) put(o op) {
 	c.mu.Lock()
-	if over := c.closed && !c.finishing; over || len(c.queue) >= c.bound {
+	if over := c.closed && !c.finishing; over || c.full(o.kind) {
 		o.err = ErrBusy
 		if over {
 			o.err = ErrClosed
@@ -121,11 +122,26 @@ func (c *committer) put(o op) {
 		return
 	}
 	c.queue = append(c.queue, o)
+	if o.kind == opJournal {
+		c.journal++
+	}
 	n := len(c.queue)
 	c.mu.Unlock()
 	if n == 1 || n == gatherCount {
 		c.signal()
 	}
+}
+
+// journalBound is how many writes of the journal may wait for each other one: a message has several events.
+const journalBound = 4
+
+// full says that no more of a kind may wait. The journal's have a bound of their own, so that messages find the room that they have
+// without it. The lock is held.
+func (c *committer) full(kind opKind) bool {
+	if kind == opJournal {
+		return c.journal >= journalBound*c.bound
+	}
+	return len(c.queue)-c.journal >= c.bound
 }
 
 func (c *committer) signal() {
@@ -171,7 +187,7 @@ func (c *committer) run() {
 		}
 		c.mu.Lock()
 		ops := c.queue
-		c.queue = spare[:0]
+		c.queue, c.journal = spare[:0], 0
 		c.mu.Unlock()
 		for rest := ops; len(rest) > 0; {
 			batch := rest[:min(len(rest), batchCount)]

@@ -221,6 +221,25 @@ func TestEventNotes(t *testing.T) {
 	})
 }
 
+// The journal takes no room from the messages, and has a bound itself.
+func TestJournalHasItsOwnBound(t *testing.T) {
+	c := &committer{bound: 2, wake: make(chan struct{}, 1)}
+	busy := map[opKind]int{}
+	for _, kind := range []opKind{opJournal, opInsert} {
+		for range 10 {
+			c.put(op{kind: kind, done: func(err error) {
+				if !errors.Is(err, ErrBusy) {
+					t.Error(err)
+				}
+				busy[kind]++
+			}})
+		}
+	}
+	if busy[opJournal] != 10-2*journalBound || busy[opInsert] != 8 {
+		t.Errorf("refused: %v", busy)
+	}
+}
+
 // What is flushed comes behind what was queued; a write that fails says so, and whose fault it is.
 func TestJournalFails(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
