@@ -51,6 +51,16 @@ func newDurable(ds *Durables, s Stored) *Durable {
 	return d
 }
 
+// Name is the subscription's.
+func (d *Durable) Name() string { return d.name }
+
+// Standing is how many events wait for the subscriber, and whether it is there.
+func (d *Durable) Standing() (waiting int, connected bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count, d.session != nil
+}
+
 // Spec is what was asked for.
 func (d *Durable) Spec() Spec {
 	d.mu.Lock()

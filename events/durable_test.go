@@ -568,6 +568,9 @@ func TestSequence(t *testing.T) {
 	if fmt.Sprint(upTo) != "[115 120]" {
 		t.Errorf("reserved %v", upTo)
 	}
+	if n := h.Published(); n != 12 {
+		t.Errorf("%d published", n)
+	}
 	if last := h.Seal(); last != 112 {
 		t.Errorf("sealed at %d", last)
 	}

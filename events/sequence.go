@@ -3,8 +3,9 @@ package events
 // The numbers of the events go on after a restart, so that a subscriber knows by its last one what it has. The node reserves them
 // on disk ahead of their use: after a clean end they go on behind the last that was used, else behind those that were reserved.
 
-// reserved is how far numbers are reserved. The hub's lock is held.
+// reserved is where the numbers began, and how far they are reserved. The hub's lock is held.
 type reserved struct {
+	began      uint64 // the last number before the start
 	upTo, step uint64
 	reserve    func(upTo uint64) // nil: nothing is reserved
 }
@@ -23,7 +24,14 @@ func (h *Hub) Continue(last, step uint64, reserve func(upTo uint64)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.head, h.first = last, last+1
-	h.reserved = reserved{upTo: last + step, step: step, reserve: reserve}
+	h.reserved = reserved{began: last, upTo: last + step, step: step, reserve: reserve}
+}
+
+// Published is how many events were published since the start.
+func (h *Hub) Published() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.head - h.began
 }
 
 // Seal ends the sequence, and gives its last number. What is published from here on is nobody's.

@@ -171,6 +171,14 @@ func (ds *Durables) unwrittenFrom() uint64 {
 	return w.unwritten[0].from()
 }
 
+// Unwritten is how many events wait in memory to be written.
+func (ds *Durables) Unwritten() int {
+	w := &ds.writing
+	w.Lock()
+	defer w.Unlock()
+	return len(w.unwritten)
+}
+
 // Flush calls done once every event that was published before is in the journal, or with an error where one is not.
 func (ds *Durables) Flush(done func(error)) {
 	w := &ds.writing

@@ -199,6 +199,12 @@ var (
 	eventsPublished = counter("event:published", "sipsmpp_events_published", "events that were published")
 	eventsLost      = counter("event:lost", "sipsmpp_events_lost",
 		"events that subscribers were too slow for, counted for each of them")
+	durableWaiting = gauge("durable:waiting", "sipsmpp_durable_waiting",
+		"events that a durable subscription has not acknowledged", "subscription")
+	durableConnected = gauge("durable:connected", "sipsmpp_durable_connected",
+		"1: a durable subscription has its subscriber; 0: it is away. Of a webhook always 1", "subscription")
+	eventsUnwritten = gauge("event:unwritten", "sipsmpp_events_unwritten",
+		"events for durable subscriptions that wait in memory because the database does not take them")
 	eventLag = histogram("event:lag", "sipsmpp_event_lag",
 		"how old the oldest event of a batch is when a subscriber gets it")
 

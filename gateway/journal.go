@@ -162,6 +162,16 @@ func (r *reports) note(m *recorded, now store.MessageReport) *store.EventNote {
 	return &store.EventNote{ID: r.relay.ids.Next(), Name: e.Name(), Params: params}
 }
 
+// measureDurables reads how the durable subscriptions stand.
+func (g *Gateway) measureDurables(r *readings) {
+	for _, d := range g.durables.All() {
+		waiting, connected := d.Standing()
+		r.add(durableWaiting, uint64(waiting), d.Name())
+		r.flag(durableConnected, connected, d.Name())
+	}
+	r.add(eventsUnwritten, uint64(g.durables.Unwritten()))
+}
+
 // journal is the database as package events wants it.
 type journal struct{ db *store.DB }
 

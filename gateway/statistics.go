@@ -157,8 +157,9 @@ func (g *Gateway) measure() (r readings) {
 	g.keeper.measure(&r)
 
 	r.add(eventSeq, g.hub.Seq())
-	r.add(eventsPublished, g.hub.Seq())
+	r.add(eventsPublished, g.hub.Published())
 	r.add(eventsLost, g.hub.Lost())
+	g.measureDurables(&r)
 	r.time(eventLag, m.lag.Snapshot())
 
 	db := g.db.Stats()
