@@ -33,6 +33,32 @@ type SMPPAddParams struct {
 	Options         *Value `json:"options,omitempty"` // an object
 }
 
+// columnWants say what the columns of table smpp may hold: their values are read by the table's own rules.
+var columnWants = map[string]string{
+	"name":             "the name of the connection",
+	"ip":               "an address or a host name",
+	"port":             "1 to 65535",
+	"system_id":        "what the SMSC knows us by",
+	"password":         "as the SMSC has it",
+	"system_type":      "what the SMSC wants, mostly nothing",
+	"src_ton":          "TON of senders; 0: by the number",
+	"src_npi":          "NPI of senders; 0: by the number",
+	"dst_ton":          "TON of recipients; 0: by the number",
+	"dst_npi":          "NPI of recipients; 0: by the number",
+	"session_type":     "1 transceiver, 2 transmitter, 3 receiver, 4 outbind",
+	"enabled":          "true or false",
+	"tls":              "true or false",
+	"binds":            "how many sessions",
+	"window":           "most unanswered requests on each",
+	"throughput":       "segments a second, 0: no limit",
+	"enquire_link":     "seconds of silence after which the link is asked",
+	"response_timeout": "seconds that an answer may take",
+	"alphabet":         "what data_coding 0 is: gsm7, gsm7-packed, latin1, ascii",
+	"long_message":     "how long messages go out: udh16, udh8, sar, payload",
+	"smsc_id_format":   "how receipts name what a response named: auto, text, decimal, hex",
+	"options":          "an object of what is rare: docs/tables.md",
+}
+
 // Columns gives the parameters that are there, by column.
 func (p SMPPAddParams) Columns() map[string]string { return columns(p) }
 

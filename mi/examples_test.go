@@ -41,6 +41,11 @@ func TestExamples(t *testing.T) {
 		}
 	}
 	for _, d := range Methods() {
+		for _, p := range d.Params {
+			if p.Want == "" {
+				t.Errorf("%s: nothing says what %s must be", d.Name, p.Name)
+			}
+		}
 		if !shown[d.Name] {
 			t.Errorf("%s has no example: add one to mi/examples.go, at its place in the story, and go generate ./mi/server", d.Name)
 		}

@@ -41,6 +41,14 @@ type Param struct {
 	typ      reflect.Type
 }
 
+// wanted says what a parameter must be: a column of a table by its name, others by their types.
+func wanted(name string, t reflect.Type) string {
+	if t == reflect.TypeFor[Value]() || t == reflect.TypeFor[*Value]() {
+		return columnWants[name]
+	}
+	return want(t)
+}
+
 // None is the parameters of a method that takes none.
 type None struct{}
 
@@ -58,7 +66,7 @@ func declare[P, R any](name, summary string) Method[P, R] {
 		d.Params = append(d.Params, Param{
 			Name:     name,
 			Optional: options == "omitempty" || options == "omitzero",
-			Want:     want(f.Type),
+			Want:     wanted(name, f.Type),
 			index:    i,
 			typ:      f.Type,
 		})

@@ -32,7 +32,7 @@ func TestShowValue(t *testing.T) {
 			"total  2\n\nroutes\nID  TARGETS  ENABLED\n 1  sip\n22  smpp:a   true\n"},
 		{`{"config":{"key":"x"},"n":3}`, "n  3\n\nconfig\nkey  x\n"},
 		{`{"t":"` + today.Format("2006-01-02T15:04:05.000Z") + `"}`, "t  " + clock(today) + "\n"},
-		{`[]`, ""}, {`{}`, ""}, {`null`, "\n"},
+		{`[]`, ""}, {`{"Events":[]}`, "nothing\n"}, {`null`, "\n"},
 	} {
 		v, err := parseValue(json.RawMessage(tt.json))
 		if err != nil {

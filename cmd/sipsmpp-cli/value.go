@@ -155,6 +155,10 @@ func (v value) showNames(s *screen) {
 }
 
 func (v value) showMembers(s *screen, title string) {
+	if title == "" && !slices.ContainsFunc(v.members, func(m value) bool { return m.inline() != "" }) {
+		s.printf("nothing\n")
+		return
+	}
 	if title != "" {
 		s.printf("%s\n", s.paint(bold, title))
 	}
