@@ -19,7 +19,8 @@ import (
 	"sipsmpp/mi/server"
 )
 
-// realGateway is a whole gateway with a database, on an address of its own or the one that is given.
+// realGateway is a whole gateway with a database, on an address of its own or the one that is given, and on a Unix socket beside the
+// database.
 func realGateway(db, address string) (at string, stop func() error, err error) {
 	ctx := context.Background()
 	config := gateway.Config{Node: "gw", DB: "sqlite:" + db}
@@ -34,9 +35,14 @@ func realGateway(db, address string) (at string, stop func() error, err error) {
 	if err != nil {
 		return "", nil, errors.Join(err, g.Close(ctx))
 	}
-	served := make(chan error, 1)
+	socket, err := s.ListenSocket(db + ".sock")
+	if err != nil {
+		return "", nil, errors.Join(err, l.Close(), g.Close(ctx))
+	}
+	served := make(chan error, 2)
 	go func() { served <- s.Serve(l) }()
-	stop = func() error { return errors.Join(g.Close(ctx), s.Close(ctx), <-served) }
+	go func() { served <- s.ServeSocket(socket) }()
+	stop = func() error { return errors.Join(g.Close(ctx), s.Close(ctx), <-served, <-served) }
 	if err := g.Start(ctx); err != nil {
 		return "", nil, errors.Join(err, stop())
 	}
@@ -52,6 +58,12 @@ func raiseUntil(ctx context.Context, c *clients.Client, event string) {
 
 // A subscriber and its gateway both go away and come back: no event is missed, and none is done twice.
 func TestDurableOverRestarts(t *testing.T) {
+	for _, transport := range []string{"http", "unix"} {
+		t.Run(transport, func(t *testing.T) { durableOverRestarts(t, transport) })
+	}
+}
+
+func durableOverRestarts(t *testing.T, transport string) {
 	db := filepath.Join(t.TempDir(), "gateway.db")
 	address, stop, err := realGateway(db, "127.0.0.1:0")
 	if err != nil {
@@ -62,7 +74,8 @@ func TestDurableOverRestarts(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	c := dial(t, "http://"+address)
+	url := map[string]string{"http": "http://" + address, "unix": "unix:" + db + ".sock"}[transport]
+	c := dial(t, url)
 	clients.SetRetry(c, time.Millisecond)
 	raised := 0
 	raise := func(count int) {
@@ -140,6 +153,41 @@ func TestDurableOverRestarts(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A second consumer takes a subscription over, and the first ends and says so, over every transport.
+func TestDurableTakenOverByAnother(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "gateway.db")
+	address, stop, err := realGateway(db, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, url := range []string{"http://" + address, "unix:" + db + ".sock"} {
+		c := dial(t, url)
+		ready, cancel := context.WithCancel(t.Context())
+		go raiseUntil(ready, dial(t, "http://"+address), "E_READY")
+		first := c.Durable("one", "E_READY")
+		for event, err := range first.Events(t.Context()) {
+			if err != nil {
+				if !errors.Is(err, mi.ErrConflict) {
+					t.Errorf("%s: %v", url, err)
+				}
+				break
+			}
+			if first.Ack(event.Seq); ready.Err() == nil { // once
+				for range c.Durable("one", "E_READY").Events(t.Context()) {
+					cancel()
+					break
+				}
+			}
+		}
+		cancel()
 	}
 }
 

@@ -165,25 +165,25 @@ type socketStream struct {
 }
 
 func (path unixDialer) events(ctx context.Context, sub subscription) (eventStream, error) {
-	if sub.durable != "" {
-		return nil, errors.New("a durable subscription wants a WebSocket: dial the gateway's http:// URL")
-	}
 	stream, err := path.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = stream.Close() })()
 	s := &socketStream{stream: stream}
-	if err := s.subscribe(sub.filter, sub.after); err != nil {
+	if err := s.subscribe(sub); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *socketStream) subscribe(filter string, after *uint64) error {
-	forever := uint32(math.MaxUint32)
-	params := mi.EventSubscribeParams{Event: cmp.Or(filter, "*"), Expire: &forever, After: after}
+func (s *socketStream) subscribe(sub subscription) error {
+	params := mi.EventSubscribeParams{Event: cmp.Or(sub.filter, "*"), Durable: sub.durable}
+	if sub.durable == "" {
+		forever := uint32(math.MaxUint32)
+		params.Expire, params.After = &forever, sub.after
+	}
 	if err := s.stream.WriteObject(request{"2.0", 1, mi.EventSubscribe.Name, params}); err != nil {
 		return err
 	}
@@ -218,9 +218,23 @@ func (s *socketStream) next() (events.Notification, error) {
 	if err := s.stream.ReadObject(&object); err != nil {
 		return events.Notification{}, err
 	}
+	var other struct {
+		Method string
+		Error  *mi.Error // of an acknowledgement
+		Params struct{ Reason string }
+	}
+	switch err := json.Unmarshal(object, &other); {
+	case err != nil: // an event of an application may have any parameters
+	case other.Error != nil:
+		return events.Notification{}, other.Error
+	case other.Method == "ended": // another took the durable subscription over, or it was ended
+		return events.Notification{}, mi.NewError(mi.CodeConflict, other.Params.Reason, nil)
+	}
 	return events.Parse(object)
 }
 
-func (s *socketStream) ack(seq uint64) error { return s.stream.WriteObject(acknowledgement(seq)) }
+func (s *socketStream) ack(seq uint64) error {
+	return s.stream.WriteObject(request{"2.0", 2, mi.Ack.Name, mi.AckParams{Seq: seq}})
+}
 
 func (s *socketStream) close() { _ = s.stream.Close() }

@@ -102,7 +102,7 @@ func (p *peer) follow(d *events.Durable, window int) error {
 		p.mu.Unlock()
 		switch {
 		case p.ctx.Err() != nil:
-		case cause == nil: // it cannot be written to, or read from the database
+		case cause == nil, errors.Is(cause, events.ErrDurableClosed): // it cannot be written to, or read from the database; we go down: it may come again
 			p.close()
 		case mine: // the connection stays: it may have other things to do
 			_ = p.link.Write(endedNotification(name, cause))
