@@ -21,7 +21,6 @@ type Durable struct {
 	spec    Spec
 	seen    time.Time
 	session *Session // who has it; nil: nobody
-	wake    chan struct{}
 
 	// The events that wait are in the journal; those behind tailAfter in tail, too.
 	tail       []Entry
@@ -45,7 +44,7 @@ const (
 )
 
 func newDurable(ds *Durables, s Stored) *Durable {
-	d := &Durable{set: ds, id: s.ID, name: s.Name, wake: make(chan struct{}, 1)}
+	d := &Durable{set: ds, id: s.ID, name: s.Name}
 	d.spec, d.seen = s.Spec, time.Now()
 	d.last, d.tailAfter, d.count, d.octets = s.Last, s.Last, s.Count, s.Octets
 	return d
@@ -120,9 +119,13 @@ func (d *Durable) cutTail(n int) {
 	d.tail = d.tail[n:]
 }
 
+// signal wakes the subscriber, if there is one. d.mu is held.
 func (d *Durable) signal() {
+	if d.session == nil {
+		return
+	}
 	select {
-	case d.wake <- struct{}{}:
+	case d.session.wake <- struct{}{}:
 	default:
 	}
 }
@@ -132,6 +135,7 @@ type Session struct {
 	d      *Durable
 	window int
 	peer   string
+	wake   chan struct{} // holds one token: there may be events, or room for them
 
 	// d.mu guards these.
 	cursor uint64   // the last that was given
@@ -151,7 +155,7 @@ const (
 // Take makes somebody the one that has the subscription, in place of who had it. It is given what was not acknowledged, and window
 // bounds what it is given before it acknowledges.
 func (d *Durable) Take(peer string, window int) (*Session, error) {
-	s := &Session{d: d, window: window, peer: peer, ended: make(chan struct{})}
+	s := &Session{d: d, window: window, peer: peer, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	ds := d.set
 	ds.mu.Lock()
 	gone, closed := ds.byName[d.name] != d, ds.closed
@@ -247,7 +251,7 @@ func (s *Session) Next(ctx context.Context) ([]Entry, error) {
 			}
 		}
 		select {
-		case <-d.wake:
+		case <-s.wake:
 		case <-s.ended:
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -267,7 +271,7 @@ func (s *Session) give() {
 // It is true where the cursor moved, if only because nothing is left up to tailAfter.
 func (s *Session) read(ctx context.Context, cursor, tailAfter, last uint64, room int) (moved bool, err error) {
 	d := s.d
-	limit := min(last, d.set.unwrittenFrom()-1)
+	limit := min(last, d.set.unwrittenFor(d)-1)
 	page, err := d.set.journal.Read(ctx, d.id, cursor, room)
 	if err != nil {
 		return false, fmt.Errorf("the events of durable subscription %s cannot be read: %w", d.name, err)

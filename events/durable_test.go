@@ -324,7 +324,8 @@ func TestDurable(t *testing.T) {
 			t.Errorf("%+v, %v", info, err)
 		}
 		// Another process goes on, with another hub.
-		next := newDurableRig(t, r.journal, r.hub.Seal())
+		last, _ := r.hub.Seal()
+		next := newDurableRig(t, r.journal, last)
 		again, _ := next.set.Find("crm")
 		next.publish(9, 9)
 		s = next.take(again, 100)
@@ -512,6 +513,32 @@ func TestUnwritten(t *testing.T) {
 	})
 }
 
+// What waits to be written holds up nobody whom it is not for, and who was held up goes on.
+func TestUnwrittenForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newFakeJournal()
+		r := newDurableRig(t, j, 0)
+		all, some := r.take(r.put("all", ""), 100), r.take(r.put("some", "E_MESSAGE_*"), 100)
+		j.set(false, nil)
+		r.hub.Publish(Unthrottled{Connection: "acme"})
+		r.publish(2, 3)
+		j.set(false, errors.New("the disk is full"))
+		j.step(1) // the first fails, the others do not
+		j.set(false, nil)
+		j.step(2)
+		r.want(r.got(some), "2 3")
+		r.want(r.got(all), "")
+		j.set(true, nil)
+		time.Sleep(2 * rewritePause)
+		r.want(r.got(all), "2 3") // behind the first, which has no attempt
+		r.publish(4, 4)
+		r.want(r.got(all), "4")
+		r.want(r.got(some), "4")
+		r.ack(all, 4)
+		r.ack(some, 4)
+	})
+}
+
 // What cannot be written by its own fault is lost, and told; what is beyond the bound too.
 func TestUnkeepable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -571,8 +598,8 @@ func TestSequence(t *testing.T) {
 	if n := h.Published(); n != 12 {
 		t.Errorf("%d published", n)
 	}
-	if last := h.Seal(); last != 112 {
-		t.Errorf("sealed at %d", last)
+	if last, reserved := h.Seal(); last != 112 || reserved != 120 {
+		t.Errorf("sealed at %d of %d", last, reserved)
 	}
 	h.Publish(deferred(1))
 	if h.Seq() != 112 {

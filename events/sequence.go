@@ -34,10 +34,10 @@ func (h *Hub) Published() uint64 {
 	return h.head - h.began
 }
 
-// Seal ends the sequence, and gives its last number. What is published from here on is nobody's.
-func (h *Hub) Seal() (last uint64) {
+// Seal ends the sequence, and gives its last number and how far numbers are reserved. What is published from here on is nobody's.
+func (h *Hub) Seal() (last, reserved uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sealed = true
-	return h.head
+	return h.head, h.upTo
 }

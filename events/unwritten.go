@@ -160,15 +160,17 @@ func (ds *Durables) rewrite(ctx context.Context) {
 	}
 }
 
-// unwrittenFrom is the first number that waits to be written: nothing from it on may be given.
-func (ds *Durables) unwrittenFrom() uint64 {
+// unwrittenFor is the first number that waits to be written for a subscription: nothing from it on may be given.
+func (ds *Durables) unwrittenFor(d *Durable) uint64 {
 	w := &ds.writing
 	w.Lock()
 	defer w.Unlock()
-	if len(w.unwritten) == 0 {
-		return math.MaxUint64
+	for _, k := range w.unwritten {
+		if slices.Contains(k.takers, d) {
+			return k.from()
+		}
 	}
-	return w.unwritten[0].from()
+	return math.MaxUint64
 }
 
 // Unwritten is how many events wait in memory to be written.

@@ -111,7 +111,8 @@ func (g *Gateway) publishNoted(ctx context.Context) error {
 // closeEvents ends the numbers of the events, so that they go on behind the last at the next start.
 func (g *Gateway) closeEvents() {
 	g.durables.Close()
-	g.db.ReserveEvents(g.hub.Seal(), func(err error) {
+	last, reserved := g.hub.Seal()
+	g.db.SealEvents(last, reserved, func(err error) {
 		if err != nil && !errors.Is(err, store.ErrClosed) { // Close was called before
 			g.log.Error("the number of the last event could not be written; after the next start they skip some", "error", err)
 		}

@@ -63,7 +63,6 @@ func NewWebhooks(durables *events.Durables, allow func(url string) error, log *s
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxResponseHeaderBytes = 16 << 10
-	transport.MaxConnsPerHost = 16
 	w.client = &http.Client{
 		Transport: transport,
 		Timeout:   webhookTimeout,

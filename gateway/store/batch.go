@@ -34,7 +34,7 @@ func newBatch(ctx context.Context, db *DB) (*batch, error) {
 	s, err := newStatements(ctx, db.dialect, db.write.DB,
 		insertMessage, insertSegment, insertPart, deletePart, selectReported, updateSegments, updateMessages,
 		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact,
-		queueEvent, ackEvents, reserveEvents, insertNote, dropNotes,
+		queueEvent, ackEvents, reserveEvents, sealEvents, insertNote, dropNotes,
 		insertDeferred, attemptDeferred, postponeDeferred, delayDeferred, dropDeferred, selectOldest, promoteDeferred, endMessages, dropTexts,
 		freeKeys, replaceMessage, replaceDeferred)
 	return &batch{

@@ -34,8 +34,11 @@ type EventNote struct {
 type journalWrite struct {
 	queued   *QueuedEvent
 	acked    *acked
-	reserved uint64 // numbers of events
+	reserved uint64 // how far numbers of events are reserved
+	sealed   *seal
 }
+
+type seal struct{ last, reserved uint64 }
 
 type acked struct {
 	subscription int64
@@ -59,10 +62,15 @@ func (db *DB) Flush(done func(error)) {
 	db.committer.put(op{kind: opJournal, done: done})
 }
 
-// ReserveEvents writes up to which number the events of this node may count before it reserves more, or, at the end, the last that
-// was used.
+// ReserveEvents writes up to which number the events of this node may count before it reserves more.
 func (db *DB) ReserveEvents(upTo uint64, done func(error)) {
 	db.committer.put(op{kind: opJournal, journal: journalWrite{reserved: upTo}, done: done})
+}
+
+// SealEvents gives the numbers of events back that are reserved behind the last one that was used, unless somebody else reserved
+// more meanwhile.
+func (db *DB) SealEvents(last, reserved uint64, done func(error)) {
+	db.committer.put(op{kind: opJournal, journal: journalWrite{sealed: &seal{last, reserved}}, done: done})
 }
 
 // EventSequence gives the number behind which those of this node go on, and reserves step of them.
@@ -72,7 +80,8 @@ func (db *DB) EventSequence(ctx context.Context, step uint64) (last uint64, err 
 		if err := row.Scan(&last); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, db.dialect.rebind(statement{reserveEvents, 1}.text(db.dialect)), clip(db.node), int64(last+step))
+		_, err := tx.ExecContext(ctx, db.dialect.rebind(db.dialect.insert("event_sequence", []string{"node", "reserved"}, 1)+
+			db.dialect.orReplace([]string{"node"}, []string{"reserved"})), clip(db.node), int64(last+step))
 		return err
 	})
 	if err != nil {
@@ -118,7 +127,6 @@ func (b *batch) writeJournal(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	var notes []sms.ID
-	var reserved uint64
 	for _, o := range b.journal {
 		w := &o.journal
 		switch {
@@ -130,13 +138,14 @@ func (b *batch) writeJournal(ctx context.Context, tx *sql.Tx) error {
 				return err
 			}
 			w.acked.dropped = n
-		case w.reserved > reserved:
-			reserved = w.reserved
-		}
-	}
-	if reserved > 0 {
-		if err := b.statements.exec(ctx, tx, statement{reserveEvents, 1}, []any{clip(b.db.node), int64(reserved)}); err != nil {
-			return err
+		case w.reserved > 0:
+			if err := b.statements.exec(ctx, tx, statement{reserveEvents, 1}, []any{int64(w.reserved), clip(b.db.node), int64(w.reserved)}); err != nil {
+				return err
+			}
+		case w.sealed != nil:
+			if err := b.statements.exec(ctx, tx, statement{sealEvents, 1}, []any{int64(w.sealed.last), clip(b.db.node), int64(w.sealed.reserved)}); err != nil {
+				return err
+			}
 		}
 	}
 	return b.update(ctx, tx, dropNotes, notes)

@@ -175,8 +175,14 @@ func TestEventSequence(t *testing.T) {
 			t.Errorf("goes on behind %d", last)
 		}
 		wrote(t, func(done func(error)) { db.ReserveEvents(3000, done) })
-		wrote(t, func(done func(error)) { db.ReserveEvents(2017, done) }) // the end
+		wrote(t, func(done func(error)) { db.ReserveEvents(2900, done) })    // late
+		wrote(t, func(done func(error)) { db.SealEvents(2017, 3000, done) }) // the end
 		if last := next(db); last != 2017 {
+			t.Errorf("goes on behind %d", last)
+		}
+		// A process of the same node that ends late takes nothing back from the one that has started.
+		wrote(t, func(done func(error)) { db.SealEvents(2500, 3000, done) })
+		if last := next(db); last != 3017 {
 			t.Errorf("goes on behind %d", last)
 		}
 	})

@@ -54,6 +54,7 @@ const (
 	queueEvent
 	ackEvents
 	reserveEvents
+	sealEvents
 	insertNote
 	dropNotes
 	insertDeferred
@@ -103,7 +104,9 @@ func (s statement) text(d *dialect) string {
 	case ackEvents:
 		return "DELETE FROM event_queue WHERE subscription = ? AND seq <= ?"
 	case reserveEvents:
-		return d.insert("event_sequence", []string{"node", "reserved"}, 1) + d.orReplace([]string{"node"}, []string{"reserved"})
+		return "UPDATE event_sequence SET reserved = ? WHERE node = ? AND reserved < ?"
+	case sealEvents:
+		return "UPDATE event_sequence SET reserved = ? WHERE node = ? AND reserved = ?"
 	case insertNote:
 		return d.insert("event_note", []string{"id", "node", "name", "params"}, s.n)
 	case dropNotes:
