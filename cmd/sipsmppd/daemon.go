@@ -80,7 +80,7 @@ func start(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 		TLSCert:     config.MI.TLSCert,
 		TLSKey:      config.MI.TLSKey,
 		TLSClientCA: config.MI.TLSClientCA,
-		Metrics:     metricsHandler(g),
+		Metrics:     metricsHandler(g, func() []gateway.Statistic { return d.mi.Statistics() }),
 		Version:     version,
 		Level:       level,
 		Log:         log,

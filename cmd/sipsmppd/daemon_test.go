@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,6 +143,33 @@ func TestDaemon(t *testing.T) {
 	r.end()
 	r.told("STOPPING=1")
 	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Prometheus gets what the MI counts of itself beside the gateway's.
+func TestMetrics(t *testing.T) {
+	config, faults := gateway.ParseConfig([]byte(plain + "db: sqlite:" + t.TempDir() + "/db\nmi: {listen: '127.0.0.1:0'}\n"))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	d, err := start(t.Context(), config, nil, slog.New(slog.DiscardHandler), new(slog.LevelVar), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	r, err := client.Get("http://" + d.miAddr.String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r.Body)
+	_ = r.Body.Close()
+	for _, want := range []string{`sipsmpp_mi_connections{node="t"} 1`, `sipsmpp_mi_calls_total{node="t"} 0`, `sipsmpp_build_info{`, `sipsmpp_messages_received_total`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("no %s, %v", want, err)
+		}
+	}
+	if err := d.close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // metricsHandler serves /metrics: what the gateway measures, the process and what it was built from, all with the node's name. One
 // value that cannot be told takes no other along.
-func metricsHandler(g *gateway.Gateway) http.Handler {
+func metricsHandler(g *gateway.Gateway, mi func() []gateway.Statistic) http.Handler {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sipsmpp_build_info", Help: "1, and what the gateway was built from in the labels",
@@ -22,7 +22,7 @@ func metricsHandler(g *gateway.Gateway) http.Handler {
 	})
 	build.Set(1)
 	prometheus.WrapRegistererWith(prometheus.Labels{"node": g.Node()}, registry).MustRegister(
-		g.Collector(), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		g.Collector(), miCollector(mi), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, EnableOpenMetrics: true})
 }
 
@@ -37,4 +37,21 @@ func revision() string {
 		}
 	}
 	return ""
+}
+
+// miCollector gives the statistics of the management interface to Prometheus: mi:calls is sipsmpp_mi_calls_total.
+type miCollector func() []gateway.Statistic
+
+// Describe tells nothing beforehand.
+func (c miCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect gives each as it is now.
+func (c miCollector) Collect(metrics chan<- prometheus.Metric) {
+	for _, s := range c() {
+		name, kind := "sipsmpp_"+s.Group+"_"+s.Name, prometheus.GaugeValue
+		if s.Counter {
+			name, kind = name+"_total", prometheus.CounterValue
+		}
+		metrics <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, s.Help, nil, nil), kind, float64(s.Value))
+	}
 }

@@ -113,8 +113,8 @@ type Server struct {
 	ctx  context.Context // of every call; ends with Close
 	stop context.CancelFunc
 
-	traces   atomic.Int32 // at this time
-	baseline atomic.Pointer[ownCounts]
+	traces   atomic.Int32                      // at this time
+	baseline atomic.Pointer[map[string]uint64] // of the MI's own counters, when they were last reset
 
 	mu      sync.Mutex
 	peers   map[*peer]struct{}
@@ -155,7 +155,6 @@ func New(core Core, options Options) *Server {
 	s.register()
 	s.tokensFault = s.SetTokens(options.Tokens)
 	s.origins.Store(newOrigins(options.Origins))
-	s.baseline.Store(&ownCounts{})
 	s.stamps = options.Config.CertificateStamps()
 	s.http = &http.Server{
 		Handler:           s.Handler(),

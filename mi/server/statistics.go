@@ -7,24 +7,28 @@ import (
 	"sipsmpp/mi"
 )
 
-// ownCounts are the counters of the MI itself, when they were last reset.
-type ownCounts struct{ calls, unauthorized, evicted, turnedAway uint64 }
-
-// statistics are those of the core, and of the MI itself.
-func (s *Server) statistics() []gateway.Statistic {
-	base := s.baseline.Load()
+// Statistics are those of the MI itself, since the start.
+func (s *Server) Statistics() []gateway.Statistic {
 	open, sockets := s.pool.counts()
-	counter := func(name string, value uint64, help string) gateway.Statistic {
-		return gateway.Statistic{Group: "mi", Name: name, Value: value, Counter: true, Help: help}
+	return []gateway.Statistic{
+		{Group: "mi", Name: "connections", Value: uint64(open), Help: "TCP connections of the MI"},
+		{Group: "mi", Name: "websockets", Value: uint64(sockets), Help: "WebSockets among the connections of the MI"},
+		{Group: "mi", Name: "calls", Value: s.dispatcher.calls.Load(), Counter: true, Help: "calls of the MI's methods"},
+		{Group: "mi", Name: "unauthorized", Value: s.access.failed.Load(), Counter: true, Help: "requests to the MI with an unknown token"},
+		{Group: "mi", Name: "connections_evicted", Value: s.pool.evicted.Load(), Counter: true, Help: "idle connections of the MI that made room for new ones"},
+		{Group: "mi", Name: "connections_turned_away", Value: s.pool.turnedAway.Load(), Counter: true, Help: "connections of the MI closed at once, because all others were served"},
 	}
-	return append(s.core.Statistics(),
-		gateway.Statistic{Group: "mi", Name: "connections", Value: uint64(open), Help: "TCP connections of the MI"},
-		gateway.Statistic{Group: "mi", Name: "websockets", Value: uint64(sockets), Help: "WebSockets among them"},
-		counter("calls", s.dispatcher.calls.Load()-base.calls, "calls of methods"),
-		counter("unauthorized", s.access.failed.Load()-base.unauthorized, "requests with an unknown token"),
-		counter("connections_evicted", s.pool.evicted.Load()-base.evicted, "idle connections that made room for new ones"),
-		counter("connections_turned_away", s.pool.turnedAway.Load()-base.turnedAway, "connections closed at once, because all others were served"),
-	)
+}
+
+// statistics are those of the core and of the MI, its counters since they were reset.
+func (s *Server) statistics() []gateway.Statistic {
+	own, base := s.Statistics(), s.baseline.Load()
+	for i := range own {
+		if own[i].Counter && base != nil {
+			own[i].Value -= (*base)[own[i].Name]
+		}
+	}
+	return append(s.core.Statistics(), own...)
 }
 
 // getStatistics tells the numbers that are asked for.
@@ -78,6 +82,10 @@ func (s *Server) resetStatistics(_ context.Context, p mi.StatisticsParams) (stri
 		}
 	}
 	s.core.ResetStatistics()
-	s.baseline.Store(&ownCounts{calls: s.dispatcher.calls.Load(), unauthorized: s.access.failed.Load(), evicted: s.pool.evicted.Load(), turnedAway: s.pool.turnedAway.Load()})
+	base := make(map[string]uint64)
+	for _, own := range s.Statistics() {
+		base[own.Name] = own.Value
+	}
+	s.baseline.Store(&base)
 	return mi.OK, nil
 }
