@@ -131,7 +131,7 @@ func (k *keeper) sent(p *passage, o sms.Outcome) {
 func (k *keeper) accepted(p *passage) func(*store.Record, func(error)) {
 	return func(r *store.Record, done func(error)) {
 		k.counters.sent.Add(1)
-		k.end(p.flight, store.End{Record: r, DropText: !k.g.keepsTexts()}, func() { done(nil) })
+		k.end(p.flight, store.End{Record: r}, func() { done(nil) })
 	}
 }
 
@@ -162,7 +162,7 @@ func (k *keeper) failAs(p *passage, o sms.Outcome, state sms.State, done func())
 	if r.Egress == (sms.Leg{}) && len(p.route.Targets) > 0 {
 		r.Egress = p.route.Targets[0].Leg
 	}
-	k.end(p.flight, store.End{Record: r, Receipts: owed, DropText: !g.keepsTexts()}, func() {
+	k.end(p.flight, store.End{Record: r, Receipts: owed}, func() {
 		g.relay.send(owed)
 		if known.hears(told) {
 			g.tellSender(known, told)
@@ -173,7 +173,9 @@ func (k *keeper) failAs(p *passage, o sms.Outcome, state sms.State, done func())
 
 // end writes that the wait of a message is over, and calls done once that is written.
 func (k *keeper) end(f *flight, e store.End, done func()) {
-	e.Queue = f.deferral.Queue
+	e.Queue, e.DropText = f.deferral.Queue, !k.g.keepsTexts()
+	e.Forget = k.g.config.Records.Messages != recordsAll && (e.Record.State == store.RecordFailed ||
+		e.Record.State == store.RecordDone && e.Record.Message.IdempotencyKey == "")
 	k.order.Lock()
 	defer k.order.Unlock()
 	k.mu.Lock()

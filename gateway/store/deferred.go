@@ -42,6 +42,7 @@ type End struct {
 	// Segments, and of Message the Receipt.
 	Record   *Record
 	DropText bool // what it says is not kept
+	Forget   bool // nor is anything else of it
 	// Queue is the one that it waited in. Where Followed says that others wait behind it, the oldest of those is due now.
 	Queue    int64
 	Followed bool
@@ -152,7 +153,7 @@ func (b *batch) moveDeferrals(ctx context.Context, tx *sql.Tx) error {
 	}
 	now := time.Now().UnixMilli()
 	groups := make(map[ended][]sms.ID)
-	var over, freed []sms.ID
+	var over, freed, forgotten []sms.ID
 	var queues []int64
 	var owed []AccountReceipt
 	for _, o := range b.deferrals {
@@ -167,11 +168,15 @@ func (b *batch) moveDeferrals(ctx context.Context, tx *sql.Tx) error {
 		case opReplace:
 			err = b.replace(ctx, tx, o.record)
 		case opEnd:
+			id := o.end.Record.Message.ID
+			if o.end.Forget {
+				over, forgotten, owed = append(over, id), append(forgotten, id), append(owed, o.end.Receipts...)
+				break
+			}
 			g, err := endOf(o.end)
 			if err != nil {
 				return err
 			}
-			id := o.end.Record.Message.ID
 			if o.end.Record.State == RecordFailed && o.end.Record.Message.IdempotencyKey != "" {
 				freed = append(freed, id) // whoever sends it again wants it tried again
 			}
@@ -199,6 +204,9 @@ func (b *batch) moveDeferrals(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := b.update(ctx, tx, freeKeys, freed); err != nil {
+		return err
+	}
+	if err := b.update(ctx, tx, dropMessages, forgotten); err != nil {
 		return err
 	}
 	if err := b.endSegments(ctx, tx); err != nil {
@@ -251,7 +259,7 @@ func (b *batch) endSegments(ctx context.Context, tx *sql.Tx) error {
 	b.args = b.args[:0]
 	rows := 0
 	for _, o := range b.deferrals {
-		if o.kind != opEnd {
+		if o.kind != opEnd || o.end.Forget {
 			continue
 		}
 		if err := b.segmentsOf(ctx, tx, o.end.Record, &rows); err != nil {

@@ -69,6 +69,7 @@ const (
 	freeKeys
 	replaceMessage
 	replaceDeferred
+	dropMessages
 	selectKeys
 	selectMatches
 )
@@ -135,6 +136,8 @@ func (s statement) text(d *dialect) string {
 		return "UPDATE message SET text = ?, data = ?, receipt = ?, expires = ?, options = ?, updated = ? WHERE id IN " + list(s.n)
 	case replaceDeferred:
 		return "UPDATE deferred SET give_up = ?, octets = ? WHERE id IN " + list(s.n)
+	case dropMessages:
+		return "DELETE FROM message WHERE id IN " + list(s.n)
 	case freeKeys:
 		return "UPDATE message SET idempotency_key = NULL WHERE id IN " + list(s.n)
 	case selectKeys:
