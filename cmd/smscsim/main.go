@@ -47,7 +47,7 @@ func failed(err error) error {
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := serveCommand(stdin)
-	root.AddCommand(moCommand(), esmeCommand(), loadCommand(), benchCommand(), growCommand(), tortureCommand(), floorCommand(stdin))
+	root.AddCommand(moCommand(), esmeCommand(), loadCommand(), benchCommand(), growCommand(), tortureCommand(), outageCommand(), floorCommand(stdin))
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -198,7 +200,34 @@ type storyResult struct {
 	Faults []string `json:"faults,omitempty"` // the first of what is wrong, by message
 }
 
-// String is a row of the table that tortureResult prints.
+// verdict says what is wrong.
+func (r storyResult) verdict() error {
+	var wrong []string
+	for _, w := range []struct {
+		n    int
+		what string
+	}{
+		{r.Lost, "lost"}, {r.Surplus, "doubled for no reason"}, {r.Kept, "still deferred"}, {r.Unreported, "not reported"},
+		{r.Contradicts, "reported wrongly"},
+	} {
+		if w.n > 0 {
+			wrong = append(wrong, fmt.Sprintf("%s: %d %s", r.Direction, w.n, w.what))
+		}
+	}
+	if r.Accepted == 0 {
+		wrong = append(wrong, r.Direction+": nothing was accepted")
+	}
+	if len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+// storyHead is above the rows that String gives.
+var storyHead = fmt.Sprintf("%-16s %7s %8s %7s %10s %9s %7s %8s %5s %8s %8s %7s", "", "sent", "accepted", "refused", "unanswered",
+	"delivered", "failed", "deferred", "lost", "doubled", "reported", "again")
+
+// String is a row of a table.
 func (r storyResult) String() string {
 	return fmt.Sprintf("%-16s %7d %8d %7d %10d %9d %7d %8d %5d %8d %8d %7d", r.Direction, r.Sent, r.Accepted, r.Refused, r.Unanswered,
 		r.Delivered, r.Denied, r.Kept, r.Lost, r.Doubled+r.Surplus, r.Reported, r.ToldAgain)

@@ -140,46 +140,11 @@ func runTorture(ctx context.Context, f tortureFlags, stdout io.Writer) error {
 }
 
 func (t *torture) run(ctx context.Context) (r tortureResult, err error) {
-	if t.dir, err = os.MkdirTemp(t.tortureFlags.dir, "smscsim-torture-"); err != nil {
+	end, err := t.begin(ctx)
+	if err != nil {
 		return r, err
 	}
-	if t.keep {
-		defer t.out.line("the directory is %s", t.dir)
-	} else {
-		defer func() { err = errors.Join(err, os.RemoveAll(t.dir)) }()
-	}
-	t.sip, t.mi, t.mo, t.esme = newStory("SIP to SMPP", false), newStory("MI to SMPP", true), newStory("SMPP to SIP", false), newStory("account to SMPP", true)
-	if t.smsc, err = newFarSMSC(t.seed, []*story{t.sip, t.mi, t.esme}); err != nil {
-		return r, err
-	}
-	defer t.smsc.close()
-	t.sink = &farSink{story: t.mo}
-	t.sink.how.Store(sinkUp)
-	if err := t.sink.listen(&net4); err != nil {
-		return r, err
-	}
-	defer t.sink.close()
-	if t.breaking(brokenDB) {
-		if t.server, err = openServer(ctx, &t.db); err != nil {
-			return r, err
-		}
-		defer func() { err = errors.Join(err, t.server.close()) }()
-	}
-	starting, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	if t.gateway, err = t.prepare(starting); err != nil {
-		return r, err
-	}
-	if err := t.gateway.start(starting); err != nil {
-		return r, err
-	}
-	defer func() { t.gateway.stop() }()
-	if err := addAccount(starting, t.gateway.mi, 100); err != nil {
-		return r, err
-	}
-	if err := t.smsc.WaitBinds(starting, 1); err != nil {
-		return r, fmt.Errorf("the gateway did not bind: %w; its last lines: %s", err, t.gateway.lastLines())
-	}
+	defer func() { err = errors.Join(err, end()) }()
 	t.out.line("seed %d, %d rounds; the gateway is bound", t.seed, t.rounds)
 	began := time.Now()
 	t.account = newAccount(t.sender(t.esme, t.gateway.smpp))
@@ -192,10 +157,73 @@ func (t *torture) run(ctx context.Context) (r tortureResult, err error) {
 	return t.result(ctx, time.Since(began))
 }
 
+// begin opens both ends and starts the gateway between them, which is bound then. end closes everything; after an error it is done.
+func (t *torture) begin(ctx context.Context) (end func() error, err error) {
+	var opened []func() error
+	end = func() (err error) {
+		for _, f := range slices.Backward(opened) {
+			err = errors.Join(err, f())
+		}
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, end())
+		}
+	}()
+	quietly := func(f func()) func() error { return func() error { f(); return nil } }
+	if t.dir, err = os.MkdirTemp(t.tortureFlags.dir, "smscsim-torture-"); err != nil {
+		return nil, err
+	}
+	opened = append(opened, func() error {
+		if t.keep {
+			t.out.line("the directory is %s", t.dir)
+			return nil
+		}
+		return os.RemoveAll(t.dir)
+	})
+	t.sip, t.mi, t.mo, t.esme = newStory("SIP to SMPP", false), newStory("MI to SMPP", true), newStory("SMPP to SIP", false), newStory("account to SMPP", true)
+	if t.smsc, err = newFarSMSC(t.seed, []*story{t.sip, t.mi, t.esme}); err != nil {
+		return nil, err
+	}
+	opened = append(opened, quietly(t.smsc.close))
+	t.sink = &farSink{story: t.mo}
+	t.sink.how.Store(sinkUp)
+	if err := t.sink.listen(&net4); err != nil {
+		return nil, err
+	}
+	opened = append(opened, quietly(t.sink.close))
+	if t.breaking(brokenDB) {
+		if t.server, err = openServer(ctx, &t.db); err != nil {
+			return nil, err
+		}
+		opened = append(opened, t.server.close)
+	}
+	starting, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if t.gateway, err = t.prepare(starting); err != nil {
+		return nil, err
+	}
+	if err := t.gateway.start(starting); err != nil {
+		return nil, err
+	}
+	opened = append(opened, quietly(func() { t.gateway.stop() }))
+	if err := addAccount(starting, t.gateway.mi, 100); err != nil {
+		return nil, err
+	}
+	if err := t.smsc.WaitBinds(starting, 1); err != nil {
+		return nil, fmt.Errorf("the gateway did not bind: %w; its last lines: %s", err, t.gateway.lastLines())
+	}
+	return end, nil
+}
+
 // sender sends a story's messages to one of the gateway's addresses.
 func (t *torture) sender(s *story, to string) *sender {
-	return &sender{story: s, rate: t.rate, to: to, timeout: 8 * time.Second, numbers: 200}
+	return &sender{story: s, rate: t.rate, to: to, timeout: 8 * time.Second, numbers: numbers{count: recipients}}
 }
+
+// recipients are how many a direction has.
+const recipients = 200
 
 // breakAll sends in every direction while things break, round by round. When it returns, nothing is broken, and all that was sent
 // is answered or given up.
@@ -341,19 +369,8 @@ func (s *story) record(n int, r *store.Record, reports bool) {
 func (r tortureResult) verdict() error {
 	var wrong []string
 	for _, s := range r.Stories {
-		for _, w := range []struct {
-			n    int
-			what string
-		}{
-			{s.Lost, "lost"}, {s.Surplus, "doubled for no reason"}, {s.Kept, "still deferred"}, {s.Unreported, "not reported"},
-			{s.Contradicts, "reported wrongly"},
-		} {
-			if w.n > 0 {
-				wrong = append(wrong, fmt.Sprintf("%s: %d %s", s.Direction, w.n, w.what))
-			}
-		}
-		if s.Accepted == 0 {
-			wrong = append(wrong, s.Direction+": nothing was accepted")
+		if err := s.verdict(); err != nil {
+			wrong = append(wrong, err.Error())
 		}
 	}
 	if len(wrong) > 0 {
@@ -370,8 +387,7 @@ func (r tortureResult) String() string {
 			fmt.Fprintf(&b, " %s %d times", what, n)
 		}
 	}
-	fmt.Fprintf(&b, "\n%-16s %7s %8s %7s %10s %9s %7s %8s %5s %8s %8s %7s\n", "", "sent", "accepted", "refused", "unanswered",
-		"delivered", "failed", "deferred", "lost", "doubled", "reported", "again")
+	fmt.Fprintf(&b, "\n%s\n", storyHead)
 	for _, s := range r.Stories {
 		fmt.Fprintln(&b, s)
 	}

@@ -38,3 +38,23 @@ func TestTorture(t *testing.T) {
 		t.Errorf("exit %d: %s", code, &stderr)
 	}
 }
+
+// What was kept while the SMSC was away leaves in order when it is back, and new messages do not wait for it.
+func TestOutage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds sipsmppd")
+	}
+	gateway := filepath.Join(t.TempDir(), "sipsmppd")
+	if out, err := exec.Command("go", "build", "-o", gateway, "sipsmpp/cmd/sipsmppd").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"outage", "--gateway", gateway, "--down", "1s", "--json"}, strings.NewReader(""), &stdout, &stderr)
+	var r outageResult
+	if err := json.Unmarshal(stdout.Bytes(), &r); code != exitGood || err != nil {
+		t.Fatalf("exit %d, %v: %s\n%s", code, err, &stderr, &stdout)
+	}
+	if r.Kept.Accepted < 500 || r.Kept.Delivered+r.Kept.Denied != r.Kept.Accepted || r.Swapped != 0 || r.New.Delivered == 0 || r.P99 <= 0 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -186,10 +186,10 @@ type sender struct {
 	numbers numbers
 }
 
-// numbers are the recipients, in turn.
-type numbers int
+// numbers are so many recipients from one on, in turn.
+type numbers struct{ first, count int }
 
-func (r numbers) of(n int) string { return fmt.Sprintf("+49151%07d", n%int(r)) }
+func (r numbers) of(n int) string { return fmt.Sprintf("+49151%07d", r.first+n%r.count) }
 
 // each calls send at the rate.
 func (s *sender) each(ctx context.Context, send func()) {

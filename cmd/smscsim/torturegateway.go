@@ -124,12 +124,20 @@ func (g *torturedGateway) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.start(ctx, io.TeeReader(log, all), s.gatewayReady); err != nil {
+	if err := s.start(ctx, io.TeeReader(log, careless{all}), s.gatewayReady); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", g.path, err), all.Close())
 	}
 	s.onEnd(func() { _ = all.Close() })
 	g.process = s
 	return nil
+}
+
+// careless is a log on a disk that may be full.
+type careless struct{ w io.Writer }
+
+func (c careless) Write(b []byte) (int, error) {
+	_, _ = c.w.Write(b)
+	return len(b), nil
 }
 
 // resume starts the process unless it runs. One that ended by itself is an error.
