@@ -89,12 +89,12 @@ func (t *terms) flags(c *cobra.Command) {
 func (t *terms) apply(c *cobra.Command, customer *store.Customer) (err error) {
 	given := func(name string) bool { return c.Flags().Changed(name) || customer.ID == "" }
 	if given("price") {
-		if customer.Price, err = store.ParseAmount(t.price); err != nil {
+		if customer.Price, err = priceOf(t.price); err != nil {
 			return fmt.Errorf("--price: %w", err)
 		}
 	}
 	if given("credit") {
-		if customer.Credit, err = store.ParseAmount(t.credit); err != nil {
+		if customer.Credit, err = priceOf(t.credit); err != nil {
 			return fmt.Errorf("--credit: %w", err)
 		}
 	}
@@ -105,6 +105,15 @@ func (t *terms) apply(c *cobra.Command, customer *store.Customer) (err error) {
 		customer.DefaultSender = t.sender
 	}
 	return nil
+}
+
+// priceOf reads an amount that cannot be less than nothing.
+func priceOf(s string) (store.Amount, error) {
+	amount, err := store.ParseAmount(s)
+	if err == nil && amount < 0 {
+		err = errors.New("it is less than nothing")
+	}
+	return amount, err
 }
 
 func (a admin) customer() *cobra.Command {
@@ -146,7 +155,7 @@ func (a admin) customer() *cobra.Command {
 	changed.flags(set)
 	set.Flags().BoolVar(&changed.enabled, "enabled", true, "false: its keys and passwords are refused")
 	var reason string
-	pay := &cobra.Command{Use: "pay NAME AMOUNT", Short: "Add to a balance, or with --  NAME -AMOUNT take from it", Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
+	pay := &cobra.Command{Use: "pay NAME AMOUNT", Short: "Add to a balance; NAME -- -AMOUNT takes from it", Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
 		amount, err := store.ParseAmount(args[1])
 		if err != nil {
 			return err
@@ -301,7 +310,7 @@ func (a admin) number() *cobra.Command {
 
 func (a admin) price() *cobra.Command {
 	set := &cobra.Command{Use: "set CUSTOMER|'*' PREFIX AMOUNT", Short: "Set the price of a segment to numbers with a prefix", Args: cobra.ExactArgs(3), RunE: func(c *cobra.Command, args []string) error {
-		amount, err := store.ParseAmount(args[2])
+		amount, err := priceOf(args[2])
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -14,15 +15,16 @@ import (
 
 // config is what httpapi.yaml says. What is left out has the default that httpapi.yaml shows.
 type config struct {
-	Listen       string `yaml:"listen"`
-	TLSCert      string `yaml:"tls_cert"`
-	TLSKey       string `yaml:"tls_key"`
-	DB           string `yaml:"db"`
-	Gateway      string `yaml:"gateway"`
-	GatewayToken string `yaml:"gateway_token"`
-	Subscription string `yaml:"subscription"`
-	Currency     string `yaml:"currency"`
-	Refund       string `yaml:"refund"`
+	Listen       string   `yaml:"listen"`
+	TLSCert      string   `yaml:"tls_cert"`
+	TLSKey       string   `yaml:"tls_key"`
+	Proxies      []string `yaml:"proxies"`
+	DB           string   `yaml:"db"`
+	Gateway      string   `yaml:"gateway"`
+	GatewayToken string   `yaml:"gateway_token"`
+	Subscription string   `yaml:"subscription"`
+	Currency     string   `yaml:"currency"`
+	Refund       string   `yaml:"refund"`
 	Limits       struct {
 		Recipients int `yaml:"recipients"`
 		Segments   int `yaml:"segments"`
@@ -45,7 +47,7 @@ const (
 )
 
 func defaults() config {
-	c := config{Listen: "127.0.0.1:8080", DB: "sqlite:httpapi.db", Gateway: "http://127.0.0.1:8888/mi", Subscription: "httpapi", Currency: "EUR",
+	c := config{Listen: "127.0.0.1:8080", Proxies: []string{"127.0.0.0/8", "::1/128"}, DB: "sqlite:httpapi.db", Gateway: "http://127.0.0.1:8888/mi", Subscription: "httpapi", Currency: "EUR",
 		Refund: refundUndelivered, GiveUp: 24 * time.Hour, ReportWait: 72 * time.Hour, CallTimeout: 30 * time.Second, Keep: 365 * 24 * time.Hour}
 	c.Webhooks.Timeout, c.Webhooks.Retries = 10*time.Second, hook.Schedule
 	c.Limits.Recipients, c.Limits.Segments = 1000, 10
@@ -81,10 +83,26 @@ func load(path string) (config, error) {
 	if c.Keep < 24*time.Hour {
 		return c, fmt.Errorf("%s: keep: want 24h at least", path)
 	}
+	if _, err := c.prefixes(); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return c, fmt.Errorf("%s: tls_cert and tls_key go together", path)
 	}
 	return c, nil
+}
+
+// prefixes reads the networks of our own proxies.
+func (c config) prefixes() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, s := range c.Proxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("proxies: %w", err)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 // secret reads a value that may stand in a file of its own: file:PATH.

@@ -89,8 +89,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, listening func(net.A
 	joined := link.New(db, link.FromClient(gateway), log, link.Options{
 		Subscription: c.Subscription, GiveUp: c.GiveUp, ReportWait: c.ReportWait, CallTimeout: c.CallTimeout, RefundUndelivered: c.Refund == refundUndelivered,
 	})
+	proxies, err := c.prefixes()
+	if err != nil {
+		return err
+	}
 	customers := api.New(db, log, joined.Kick, api.Options{
-		Currency: c.Currency, MaxRecipients: c.Limits.Recipients, MaxSegments: c.Limits.Segments, PrivateWebhooks: c.Webhooks.Private,
+		Currency: c.Currency, MaxRecipients: c.Limits.Recipients, MaxSegments: c.Limits.Segments, PrivateWebhooks: c.Webhooks.Private, Proxies: proxies,
 	})
 	hooks := hook.New(db, log, hook.Options{Private: c.Webhooks.Private, Timeout: c.Webhooks.Timeout, Schedule: c.Webhooks.Retries})
 

@@ -16,7 +16,9 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,10 +30,11 @@ var openapi []byte
 
 // Options are limits on what customers may ask for. The zero value has defaults.
 type Options struct {
-	Currency        string // EUR
-	MaxRecipients   int    // of one request; 1000
-	MaxSegments     int    // of one message; 10
-	PrivateWebhooks bool   // webhooks may be at addresses that are not on the Internet
+	Currency        string         // EUR
+	MaxRecipients   int            // of one request; 1000
+	MaxSegments     int            // of one message; 10
+	PrivateWebhooks bool           // webhooks may be at addresses that are not on the Internet
+	Proxies         []netip.Prefix // whose X-Forwarded-For is believed
 }
 
 // API serves the customers.
@@ -160,7 +163,7 @@ func (a *API) observe(next http.Handler) http.Handler {
 					a.fail(o, r, newProblem(http.StatusInternalServerError, "our_fault", "this is a fault of ours, and was logged"))
 				}
 			}
-			a.log.Info("request", "request", id, "method", r.Method, "path", r.URL.Path, "status", o.status, "took", time.Since(began).Round(time.Microsecond), "from", address(r))
+			a.log.Info("request", "request", id, "method", r.Method, "path", r.URL.Path, "status", o.status, "took", time.Since(began).Round(time.Microsecond), "from", a.address(r))
 		}()
 		next.ServeHTTP(o, r)
 	})
@@ -188,13 +191,26 @@ func (o *observed) Write(b []byte) (int, error) {
 
 func (o *observed) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
-// address is the host that a request comes from.
-func address(r *http.Request) string {
+// address is the host that a request comes from: the last one in X-Forwarded-For that is none of our own proxies.
+func (a *API) address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && a.isProxy(host); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		host = hop.Unmap().String()
+	}
 	return host
+}
+
+func (a *API) isProxy(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(a.options.Proxies, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
 }
 
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -234,7 +250,7 @@ func (a *API) serve(w http.ResponseWriter, hr *http.Request, r route) {
 
 const (
 	maxBody      = 1 << 20
-	failureRate  = 0.5 // wrong keys a second from one address; more wait
+	failureRate  = 0.5 // wrong keys or passwords a second from one address; more wait
 	failureBurst = 10
 )
 
@@ -247,12 +263,12 @@ func (a *API) authenticate(r *http.Request) (store.Customer, store.Key, error) {
 	if key == "" {
 		return store.Customer{}, store.Key{}, newProblem(http.StatusUnauthorized, "no_key", "an API key is wanted: Authorization: Bearer sk_...")
 	}
-	if wait := a.failures.blocked(address(r)); wait > 0 {
-		return store.Customer{}, store.Key{}, tooFast(wait)
-	}
 	c, k, err := a.db.ByKey(r.Context(), key)
 	if errors.Is(err, store.ErrNotFound) {
-		a.failures.failed(address(r))
+		if wait := a.failures.blocked(a.address(r)); wait > 0 {
+			return c, k, tooOften(wait)
+		}
+		a.failures.failed(a.address(r))
 		err = newProblem(http.StatusUnauthorized, "wrong_key", "this API key is not known, was revoked, or is of a customer who is disabled")
 	}
 	return c, k, err

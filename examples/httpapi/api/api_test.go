@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -31,7 +32,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	r := &rig{T: t, db: storetest.Open(t), document: readDocument(t), keys: make(map[string]string), log: new(bytes.Buffer)}
-	api := New(r.db, slog.New(slog.NewTextHandler(r.log, nil)), func() { r.queued.Add(1) }, Options{MaxRecipients: 100})
+	api := New(r.db, slog.New(slog.NewTextHandler(r.log, nil)), func() { r.queued.Add(1) }, Options{MaxRecipients: 100, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	r.server = httptest.NewServer(api.Handler())
 	t.Cleanup(r.server.Close)
 	r.customer = r.add("acme", "10")
@@ -303,15 +304,33 @@ func TestTooFast(t *testing.T) {
 	}
 }
 
-// Who guesses keys waits, and so does nobody else.
+// Who guesses keys or passwords waits, and so does nobody else: neither who is known, nor who comes from elsewhere by the same proxy.
 func TestGuessing(t *testing.T) {
-	r := newRig(t)
+	r := doors(t)
+	const login = "/send?username=foo&password=bar&to=1&content=x"
+	if got := r.call("GET", login, "", ""); got.status != 200 {
+		t.Fatalf("%+v", got)
+	}
 	last := 0
 	for range failureBurst + 2 {
-		last = r.call("GET", "/v1/balance", "sk_guess", "").status
+		last = r.call("GET", "/v1/balance", "sk_guess", "", "X-Forwarded-For", "203.0.113.7").status
 	}
 	if last != 429 {
 		t.Errorf("the last guess was answered %d", last)
+	}
+	for _, tt := range []struct {
+		path, key, from string
+		want            int
+	}{
+		{"/v1/balance", r.keys[all], "203.0.113.7", 200},
+		{"/v1/balance", "sk_guess", "203.0.113.8", 401},
+		{"/v1/balance", "sk_guess", "203.0.113.8, 203.0.113.7", 429}, // what it says before our proxy's word is nobody's
+		{login, "", "203.0.113.7", 200},
+		{"/send?username=foo&password=guess&to=1&content=x", "", "203.0.113.7", 403}, // Jasmin's own 403, at once
+	} {
+		if got := r.call("GET", tt.path, tt.key, "", "X-Forwarded-For", tt.from); got.status != tt.want {
+			t.Errorf("%s from %s: %+v", tt.path, tt.from, got)
+		}
 	}
 }
 

@@ -60,13 +60,15 @@ const (
 	maxPasswords     = 10_000
 )
 
-func (p *passwords) check(hash, password string) bool {
-	known := sha256.Sum256([]byte(hash + "\x00" + password))
-	now := time.Now()
+// known says that a password was right lately.
+func (p *passwords) known(hash, password string) bool {
 	p.mu.Lock()
-	until, ok := p.right[known]
-	p.mu.Unlock()
-	if ok && now.Before(until) {
+	defer p.mu.Unlock()
+	return time.Now().Before(p.right[sha256.Sum256([]byte(hash+"\x00"+password))])
+}
+
+func (p *passwords) check(hash, password string) bool {
+	if p.known(hash, password) {
 		return true
 	}
 	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) != nil {
@@ -77,7 +79,7 @@ func (p *passwords) check(hash, password string) bool {
 	if p.right == nil || len(p.right) >= maxPasswords {
 		p.right = make(map[[32]byte]time.Time)
 	}
-	p.right[known] = now.Add(rememberPassword)
+	p.right[sha256.Sum256([]byte(hash+"\x00"+password))] = time.Now().Add(rememberPassword)
 	return true
 }
 
@@ -91,18 +93,19 @@ var errLogin = errors.New("wrong user name or password")
 
 // login finds the customer of a user name and password. It fails with errLogin or a problem.
 func (a *API) login(r *http.Request, username, password string) (store.Customer, error) {
-	if wait := a.failures.blocked(address(r)); wait > 0 {
-		return store.Customer{}, tooFast(wait)
-	}
 	c, hash, err := a.db.Login(r.Context(), username)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.Customer{}, err
+	}
+	// Who is known is not kept out by others at the same address; to check a password takes too long to be done for everybody.
+	if wait := a.failures.blocked(a.address(r)); wait > 0 && !a.passwords.known(hash, password) {
+		return store.Customer{}, tooOften(wait)
 	}
 	if hash == "" {
 		hash = nobody()
 	}
 	if right := a.passwords.check(hash, password); !right || err != nil {
-		a.failures.failed(address(r))
+		a.failures.failed(a.address(r))
 		return store.Customer{}, errLogin
 	}
 	return c, nil

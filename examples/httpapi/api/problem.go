@@ -44,6 +44,13 @@ func tooFast(after time.Duration) *problem {
 	return p
 }
 
+// tooOften is somebody whose keys or passwords are wrong.
+func tooOften(after time.Duration) *problem {
+	p := newProblem(http.StatusTooManyRequests, "too_many_failures", "too many wrong keys or passwords from your address: wait as Retry-After says")
+	p.After = after
+	return p
+}
+
 // problemOf is what a customer is told of an error. Our own faults are logged and not told.
 func problemOf(err error, log *slog.Logger) *problem {
 	var p *problem
