@@ -16,9 +16,9 @@ const WebSocket = require('ws');
 
 const [binaries, database] = process.argv.slice(2);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-softphones-'));
-const ports = {
-  smsc: 34775, control: 34779, sip: 37060, tls: 37061, ws: 37062, mi: 37888, proxy: 37070,
-  baresip: 37160, baresipControl: 37170, linphone: 37260, viaProxy: 37360, viaProxyControl: 37370,
+const ports = { // below those that the kernel gives to outgoing connections
+  smsc: 24775, control: 24779, sip: 27060, tls: 27061, ws: 27062, mi: 27888, proxy: 27070,
+  baresip: 27160, baresipControl: 27170, linphone: 27260, viaProxy: 27360, viaProxyControl: 27370,
 };
 const handset = '+4915112345678';
 const domain = 'sms.example.com';

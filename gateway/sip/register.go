@@ -231,9 +231,10 @@ func (r *registrar) header(reg *registration, now time.Time) string {
 	if reg.path != "" && reg.knowsPath {
 		b = append(append(append(b, "Path: "...), reg.path...), "\r\n"...)
 	}
+	// RFC 5626, 6: flows are used as such if the first hop knows them, be it we or a proxy.
 	flows := slices.ContainsFunc(reg.bindings, func(b binding) bool { return b.regID != 0 })
-	if _, isStream := reg.from.by.(*stream); isStream && flows && reg.outbound {
-		b = append(b, "Require: outbound\r\n"...) // RFC 5626, 6; by UDP it would ask for STUN, which is not spoken here
+	if flows && reg.outbound && (reg.path == "" || strings.Contains(reg.path, ";ob")) {
+		b = append(b, "Require: outbound\r\n"...)
 	}
 	b = append(b, "Date: "...)
 	b = now.UTC().AppendFormat(b, dateFormat)

@@ -163,6 +163,19 @@ func (s *udpSocket) read() {
 
 func (s *udpSocket) datagram(in *inbox, b []byte, addr *net.UDPAddr) {
 	from := addrPort(addr)
+	if s.e.registrar != nil && (len(b) <= 4 || b[0] == 0) { // no SIP begins so
+		p := newPacket()
+		var is bool
+		if p.b, is = keepAlive(p.b, b, from); len(p.b) > 0 {
+			p.addr = addr
+			s.send(p)
+		} else {
+			p.free()
+		}
+		if is {
+			return
+		}
+	}
 	s.e.received(in, b, origin{by: s, addr: addr, from: from, name: in.nameOf(from), trusted: s.e.trusts(from.Addr())})
 }
 
