@@ -17,7 +17,7 @@ const smpp = require('smpp');
 const [binaries, database, count = '1000'] = process.argv.slice(2);
 const messages = Number(count);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-accounts-'));
-const ports = { smsc: 42775, listen: 42776, sip: 45060, mi: 48888, admin: 43000, box: 43001, sendsms: 43013, dlr: 43080 };
+const ports = { smsc: 24775, listen: 24776, sip: 25062, mi: 28892, admin: 23000, box: 23001, sendsms: 23013, dlr: 23080 };
 
 let failures = 0;
 function check(what, ok, detail) {

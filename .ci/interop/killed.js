@@ -16,7 +16,7 @@ const [binaries, database, count = '3000'] = process.argv.slice(2);
 const messages = Number(count);
 const kills = [0.15, 0.4, 0.7].map(share => Math.round(share * messages));
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-killed-'));
-const ports = { smsc: 52775, listen: 52776, sip: 55060, mi: 58888 };
+const ports = { smsc: 23775, listen: 23776, sip: 25061, mi: 28891 };
 
 let failures = 0;
 function check(what, ok, detail) {

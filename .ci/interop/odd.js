@@ -15,7 +15,7 @@ const smpp = require('smpp');
 
 const [binaries, database] = process.argv.slice(2);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-odd-'));
-const ports = { smsc: 32776, listen: 32777, esme: 32778, sip: 35070, mi: 38889, events: 38890 };
+const ports = { smsc: 22776, listen: 22777, esme: 22778, sip: 25070, mi: 28889, events: 28890 };
 const mi = `http://127.0.0.1:${ports.mi}/mi`;
 
 let failures = 0;
