@@ -20,6 +20,9 @@ import (
 // shutdownTime is how long what is in flight may take when the daemon is told to end.
 const shutdownTime = 15 * time.Second
 
+// reloadTime is how long a reload may wait for the database.
+const reloadTime = time.Minute
+
 // daemon is a running gateway with its management interface.
 type daemon struct {
 	gateway *gateway.Gateway
@@ -55,8 +58,9 @@ func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 		select {
 		case <-hangup:
 			systemd.reloading()
-			r := d.mi.Reload(ctx, "SIGHUP")
-			systemd.ready(reloaded(r))
+			within, cancel := context.WithTimeout(ctx, reloadTime)
+			systemd.ready(reloaded(d.mi.Reload(within, "SIGHUP")))
+			cancel()
 		case err := <-d.failed:
 			return errors.Join(err, d.close())
 		case <-ctx.Done():
