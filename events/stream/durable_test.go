@@ -238,3 +238,56 @@ func FuzzParseAck(f *testing.F) {
 		}
 	})
 }
+
+// A durable subscriber that reads nothing, and one that acknowledges nothing, cost one that keeps up neither events nor time.
+func TestSlowDurableHurtsOnlyItself(t *testing.T) {
+	g, server := durableGateway(t, filepath.Join(t.TempDir(), "test.db"))
+	dialDurable(t, server, "durable=deaf&window=10000")
+	mute := dialDurable(t, server, "durable=mute&window=10")
+	fast := dialDurable(t, server, "durable=fast&filter=E_MESSAGE_DEFERRED")
+	const n = 20_000
+	go func() {
+		for i := range n {
+			g.Events().Publish(events.MessageDeferred{Attempt: i, Reason: strings.Repeat("x", 200)})
+		}
+	}()
+	for i := range n {
+		got, last := readAttempts(t, fast, 1)
+		if got[0] != i {
+			t.Fatalf("got %v, want %d", got, i)
+		}
+		if i%500 == 499 {
+			if err := fast.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"ack","params":{"seq":%d}}`, last)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	waiting := func(name string) int {
+		d, _ := g.Durables().Find(name)
+		n, _ := d.Standing()
+		return n
+	}
+	deadline := time.After(20 * time.Second)
+	for waiting("fast") > 0 {
+		select {
+		case <-deadline:
+			t.Fatalf("%d wait for the fast one", waiting("fast"))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if deaf, mute := waiting("deaf"), waiting("mute"); deaf < n || mute < n {
+		t.Errorf("%d wait for the deaf one, %d for the mute one, want %d or more for each", deaf, mute, n)
+	}
+	// The mute one got its window, and no more.
+	for range 10 {
+		if _, _, err := mute.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := mute.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, data, err := mute.ReadMessage(); err == nil {
+		t.Errorf("beyond its window came %s", data)
+	}
+}

@@ -21,10 +21,11 @@ func (s *Server) audited(ctx context.Context, d *mi.Declaration, params json.Raw
 		shown = json.RawMessage(`"too long to be shown"`)
 	}
 	return func(result any, err error) {
-		if err == nil {
-			s.options.Log.Info("changed by the MI", "who", who(ctx), "method", d.Name, "params", string(shown))
-			s.core.Events().Publish(events.MIChanged{Who: who(ctx), Method: d.Name, Params: shown})
+		if err != nil {
+			reply(result, err)
+			return
 		}
-		reply(result, err)
+		s.options.Log.Info("changed by the MI", "who", who(ctx), "method", d.Name, "params", string(shown))
+		s.publish(events.MIChanged{Who: who(ctx), Method: d.Name, Params: shown}, func(error) { reply(result, nil) }) // the change stands
 	}
 }

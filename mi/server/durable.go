@@ -19,6 +19,15 @@ import (
 // webhookPrefix begins the socket of a webhook.
 const webhookPrefix = "webhook:"
 
+// publish publishes an event of a call, and calls then once it is on disk for the durable subscriptions that take it, or cannot be.
+func (s *Server) publish(e events.Event, then func(error)) {
+	if !s.core.Events().Publish(e) {
+		then(nil)
+		return
+	}
+	s.core.Durables().Flush(then)
+}
+
 // webhookURLs reads `mi.webhooks`, which was checked.
 func webhookURLs(list []string) gateway.WebhookURLs {
 	urls, _ := gateway.ParseWebhookURLs(list)

@@ -143,6 +143,25 @@ func TestDurableByMI(t *testing.T) {
 	}
 }
 
+// What an application raises, and what the MI changes, is on disk for durable subscriptions when the call is answered.
+func TestAnsweredCallsAreKept(t *testing.T) {
+	core := newDurableCore(t)
+	s := start(t, core, Options{})
+	d, err := core.durables.Put(t.Context(), events.Spec{Name: "crm"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range []string{`raise_event ["E_MINE"]`, `smpp_enable ["acme"]`, `raise_event ["E_MINE",{"n":2}]`} {
+		method, params, _ := strings.Cut(call, " ")
+		if got := s.result(t, method, params); got != `"OK"` {
+			t.Fatalf("%s: %s", call, got)
+		}
+		if n, _ := d.Standing(); n != i+1 {
+			t.Errorf("%s was answered, and %d events are on disk", call, n)
+		}
+	}
+}
+
 // Who may have durable subscriptions, and whose they are.
 func TestDurableRoles(t *testing.T) {
 	core := newDurableCore(t)

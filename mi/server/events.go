@@ -106,14 +106,20 @@ func (s *Server) subscribersList(ctx context.Context, p mi.SubscribersListParams
 	return result, nil
 }
 
-func (s *Server) raiseEvent(_ context.Context, p mi.RaiseEventParams) (string, error) {
+func (s *Server) raiseEvent(_ context.Context, p mi.RaiseEventParams, reply func(string, error)) {
 	e, err := events.NewRaised(p.Event, p.Params)
-	if errors.Is(err, events.ErrRaisedParams) {
-		return "", badValue("params", err.Error())
+	switch {
+	case errors.Is(err, events.ErrRaisedParams):
+		reply("", badValue("params", err.Error()))
+	case err != nil:
+		reply("", badValue("event", err.Error()))
+	default:
+		s.publish(e, func(err error) {
+			if err != nil {
+				reply("", mi.NewError(mi.CodeNotNow, "the event was published, but the database does not take it for the durable subscriptions now: should the gateway end before it does, they miss it", nil))
+				return
+			}
+			reply(mi.OK, nil)
+		})
 	}
-	if err != nil {
-		return "", badValue("event", err.Error())
-	}
-	s.core.Events().Publish(e)
-	return mi.OK, nil
 }

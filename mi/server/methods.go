@@ -57,7 +57,7 @@ func (s *Server) register() {
 	serveSlow(d, mi.SubscribersList, s.subscribersList)
 	serveSlow(d, mi.SubscriberDelete, s.subscriberDelete)
 	serve(d, mi.Ack, ack)
-	serve(d, mi.RaiseEvent, s.raiseEvent)
+	serveLater(d, mi.RaiseEvent, s.raiseEvent)
 }
 
 func which(_ context.Context, p mi.WhichParams) (mi.WhichResult, error) {
