@@ -241,3 +241,41 @@ func TestDatabaseGone(t *testing.T) {
 		t.Errorf("%d attempts of unknown fate", n)
 	}
 }
+
+// A message whose report is awaited is answered once its record is written, and its receipt finds it, also when the database was away.
+func TestRecordsWaitForTheDatabase(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r.sql("ALTER TABLE message RENAME TO message_gone")
+	done := make(chan sms.Outcome, 1)
+	m := &sms.Message{
+		Ingress: sms.MI, From: sms.ParseAddress("100"), To: sms.ParseAddress("+491"), Text: "wanted", Receipt: sms.ReceiptFinal, Received: time.Now(),
+	}
+	r.gw.Accept(m, func(o sms.Outcome) { done <- o })
+	r.event("E_MESSAGE_SENT")
+	for statistic(r, "deferred", "unsaved") == 0 {
+		select {
+		case <-r.ctx.Done():
+			t.Fatal("the record was not to be written again")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	select {
+	case o := <-done:
+		t.Errorf("it was answered without a record: %+v", o)
+	default:
+	}
+	r.sql("ALTER TABLE message_gone RENAME TO message")
+	if o := <-done; o.Fate != sms.Accepted {
+		t.Errorf("%+v", o)
+	}
+	r.state(m.ID.String(), store.RecordSent)
+	// The SMSC was told to send its receipt again, which the simulated one does not: another stands for it.
+	if _, err := r.smsc.Deliver(r.ctx, gatewaytest.Deliver{
+		From: "491", To: "100", ESMClass: 0x04, ShortMessage: []byte("id:" + r.smsc.Submits()[0].MessageID + " stat:DELIVRD err:000"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if e := r.event("E_MESSAGE_REPORT").(events.MessageReport); e.ID != m.ID.String() || e.State != "delivered" {
+		t.Errorf("%+v", e)
+	}
+}

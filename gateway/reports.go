@@ -176,13 +176,12 @@ func (r *reports) expect(record *store.Record, write func(*store.Record, func(er
 	write(record, func(err error) {
 		if err == nil {
 			known.unsaved.Store(false)
-		} else {
-			// The next hop has the message, so a refusal would double it. Its report is lost only if we stop before the database is
-			// back. The store says once that it fails.
-			r.counters.unrecorded.Add(1)
-			r.saveLater(record, known, err)
+			done()
+			return
 		}
-		done()
+		// The store says once that it fails.
+		r.counters.unrecorded.Add(1)
+		r.saveLater(record, known, err, time.Now().Add(heldTime), sync.OnceFunc(done))
 	})
 	r.mu.Lock()
 	r.remember(record.Egress, known)
@@ -197,19 +196,30 @@ func (r *reports) expect(record *store.Record, write func(*store.Record, func(er
 	r.matchAll(again)
 }
 
+// heldTime is how long the answer to a message is held back whose record cannot be written. If we end meanwhile its sender, who has no
+// answer, sends it again; later it is answered with success, since the next hop has it, and its report is lost only if we end before
+// the database is back.
+const heldTime = 10 * time.Second
+
 // saveLater writes the record of a message, which failed, again and again, unless it is the record's own fault. Where only the
 // answer was lost it is there already, which is a fault of the row, too.
-func (r *reports) saveLater(record *store.Record, known *recorded, err error) {
-	if store.IsRowFault(err) || !r.again(func() {
+func (r *reports) saveLater(record *store.Record, known *recorded, err error, until time.Time, done func()) {
+	again := func() {
 		r.insert(record, func(err error) {
 			if err != nil {
-				r.saveLater(record, known, err)
+				r.saveLater(record, known, err, until, done)
 				return
 			}
 			known.unsaved.Store(false)
+			done()
 		})
-	}) {
+	}
+	over := store.IsRowFault(err) || !r.again(again)
+	if over {
 		known.unsaved.Store(false)
+	}
+	if over || time.Now().After(until) {
+		done()
 	}
 }
 

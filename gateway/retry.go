@@ -49,6 +49,7 @@ func (k *keeper) stop() {
 		b.recorded = nil
 	}
 	k.mu.Unlock()
+	k.saveAgain() // for the last time
 	for _, p := range list {
 		k.missed(p, sms.Failed(sms.Temporary, sms.CauseShutdown, ""))
 	}
