@@ -4,13 +4,21 @@ import (
 	"testing"
 	"time"
 
+	"sipsmpp/gateway"
 	"sipsmpp/gateway/gatewaytest"
 	"sipsmpp/gateway/sms"
 )
 
-// What a message costs that a connection takes at once, in memory alone.
+// What a message costs that a connection takes at once: in memory alone, and with the record of every message.
 func BenchmarkAccept(b *testing.B) {
-	r := newRig(b, gatewaytest.SMSCConfig{Keep: -1}, func(c *sms.ConnectionConfig) { c.Window = 100 })
+	for _, records := range []string{"pending", "all"} {
+		b.Run("records "+records, func(b *testing.B) { benchAccept(b, records) })
+	}
+}
+
+func benchAccept(b *testing.B, records string) {
+	r := newRig(b, gatewaytest.SMSCConfig{Keep: -1}, func(c *sms.ConnectionConfig) { c.Window = 100 },
+		func(c *gateway.Config) { c.Records.Messages = records })
 	from, to := sms.ParseAddress("100"), sms.ParseAddress("+4915112345678")
 	room := make(chan struct{}, 100)
 	b.ReportAllocs()
