@@ -38,7 +38,9 @@ func (m *Message) View() MessageView {
 	}
 	if m.State.Final() { // until then the reason is of our last attempt, which is our affair
 		done := Time(m.Done)
-		v.Done, v.Reason = &done, m.Reason
+		if v.Done = &done; m.State != Delivered {
+			v.Reason = m.Reason
+		}
 	}
 	return v
 }
