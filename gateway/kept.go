@@ -54,6 +54,7 @@ func (k *keeper) putOff(p *passage, o sms.Outcome) {
 	if len(p.route.Targets) > 0 {
 		k.place(p, &d)
 	}
+	d.Waiting = store.WaitingTime // it is the first of its queue, also if it was not when it was written
 	d.Reason, d.Changed = o.Reason(), now
 	// The time that it has waited grows with each time that it is put off, and so does the time to the next.
 	wait := min(max(now.Sub(p.m.Received)/4, time.Duration(k.config.FirstDelay)), time.Duration(k.config.MaxDelay))

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"sipsmpp/gateway/sms"
@@ -228,6 +229,7 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 	k.dropLost(b, claimed, records)
 	var list []*passage
 	var ids []sms.ID
+	var left []int64 // queues whose oldest message stays as it is
 	now := time.Now()
 	for _, r := range records {
 		f := &flight{deferral: *r.Deferral, backlog: b}
@@ -241,6 +243,7 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 			list, ids = append(list, p), append(ids, f.deferral.ID)
 		case forced && targetOf(p.route.Targets) == b.target:
 			k.release(b, []store.Deferral{f.deferral})
+			left = append(left, f.deferral.Queue)
 		default:
 			k.putOff(p, sms.Failed(sms.Temporary, sms.CauseNotReady, "no target of its route is up"))
 		}
@@ -248,7 +251,10 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 	if len(ids) > 0 {
 		k.db.Attempt(ids, now.Add(leaseTime), func(err error) { k.attempted(b, list, err) })
 	}
-	for _, d := range parked { // behind the attempt, which has woken the one before it
+	for _, d := range parked { // behind the attempt, or the delay, which has woken the one before it
+		if slices.Contains(left, d.Queue) {
+			continue // or nobody would be woken any more
+		}
 		d.Waiting, d.Next = store.WaitingBehind, now.Add(safetyTime)
 		k.db.Delay(d, 0, func(error) {}) // else it is only due once more
 	}
