@@ -26,6 +26,7 @@ func (s *Server) audited(ctx context.Context, d *mi.Declaration, params json.Raw
 			return
 		}
 		s.options.Log.Info("changed by the MI", "who", who(ctx), "method", d.Name, "params", string(shown))
-		s.publish(events.MIChanged{Who: who(ctx), Method: d.Name, Params: shown}, func(error) { reply(result, nil) }) // the change stands
+		s.core.Events().Publish(events.MIChanged{Who: who(ctx), Method: d.Name, Params: shown})
+		s.whenKept(func() { reply(result, nil) })
 	}
 }

@@ -19,13 +19,13 @@ import (
 // webhookPrefix begins the socket of a webhook.
 const webhookPrefix = "webhook:"
 
-// publish publishes an event of a call, and calls then once it is on disk for the durable subscriptions that take it, or cannot be.
-func (s *Server) publish(e events.Event, then func(error)) {
-	if !s.core.Events().Publish(e) {
-		then(nil)
+// whenKept calls then once what was published is on disk for the durable subscriptions, or cannot be now.
+func (s *Server) whenKept(then func()) {
+	if durables := s.core.Durables(); durables != nil && durables.Any() {
+		durables.Flush(func(error) { then() })
 		return
 	}
-	s.core.Durables().Flush(then)
+	then()
 }
 
 // webhookURLs reads `mi.webhooks`, which was checked.

@@ -113,8 +113,10 @@ func (s *Server) raiseEvent(_ context.Context, p mi.RaiseEventParams, reply func
 		reply("", badValue("params", err.Error()))
 	case err != nil:
 		reply("", badValue("event", err.Error()))
-	default:
-		s.publish(e, func(err error) {
+	case !s.core.Events().Publish(e):
+		reply(mi.OK, nil)
+	default: // a durable subscription takes it
+		s.core.Durables().Flush(func(err error) {
 			if err != nil {
 				reply("", mi.NewError(mi.CodeNotNow, "the event was published, but the database does not take it for the durable subscriptions now: should the gateway end before it does, they miss it", nil))
 				return
