@@ -327,3 +327,25 @@ func TestKeptForSIP(t *testing.T) {
 	}
 	r.emptied()
 }
+
+// A SIP sender who asked for it hears by IMDN what became of a message that it was told we have.
+func TestNotificationOfWhatIsGivenUp(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r.down()
+	r.sendCPIM("negative-delivery")
+	id, err := sms.ParseID(r.event("E_MESSAGE_DEFERRED").(events.MessageDeferred).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.stop(r.gw)
+	r.start()
+	if err := r.gw.CancelMessage(r.ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	if m := r.message(); !strings.Contains(m.Text, "<message-id>m-1</message-id>") || !strings.Contains(m.Text, "<failed/>") {
+		t.Errorf("%+v", m)
+	}
+	if e := r.event("E_MESSAGE_REPORT").(events.MessageReport); e.State != "deleted" {
+		t.Errorf("%+v", e)
+	}
+}
