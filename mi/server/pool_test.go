@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,13 +130,13 @@ func TestFullOfSockets(t *testing.T) {
 }
 
 // endless is a body that never ends.
-type endless struct{ sent int64 }
+type endless struct{ sent atomic.Int64 }
 
 func (e *endless) Read(b []byte) (int, error) {
 	for i := range b {
 		b[i] = ' '
 	}
-	e.sent += int64(len(b))
+	e.sent.Add(int64(len(b)))
 	return len(b), nil
 }
 
@@ -165,8 +166,8 @@ func TestHugeBody(t *testing.T) {
 				t.Errorf("%s: %s %s", name, response.Status, answer)
 			}
 		}
-		if body.sent > 64<<20 {
-			t.Errorf("%s: %d octets were taken", name, body.sent)
+		if body.sent.Load() > 64<<20 {
+			t.Errorf("%s: %d octets were taken", name, body.sent.Load())
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
