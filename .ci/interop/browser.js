@@ -15,7 +15,7 @@ const { chromium } = require('playwright-core');
 
 const [binaries, database] = process.argv.slice(2);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-browser-'));
-const ports = { mi: 40888, secured: 40889, admin: 40890, stranger: 40891, sip: 40060 };
+const ports = { mi: 20888, secured: 20889, admin: 20890, stranger: 20891, sip: 20060 };
 const admin = `http://127.0.0.1:${ports.admin}`, stranger = `http://127.0.0.1:${ports.stranger}`;
 const token = 'a-token-of-the-browser-test-0123456789';
 const hash = require('node:crypto').createHash('sha256').update(token).digest('hex');

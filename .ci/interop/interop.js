@@ -15,7 +15,7 @@ const smpp = require('smpp');
 
 const [binaries, database] = process.argv.slice(2);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-interop-'));
-const ports = { smsc: 32775, sip: 35060, sink: 35062, mi: 38888 };
+const ports = { smsc: 21775, sip: 21060, sink: 21062, mi: 21888 };
 const mi = `http://127.0.0.1:${ports.mi}/mi`;
 
 const texts = {

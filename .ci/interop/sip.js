@@ -16,7 +16,7 @@ const WebSocket = require('ws');
 
 const [binaries, database] = process.argv.slice(2);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-sip-'));
-const ports = { smsc: 23775, udp: 26060, ws: 26080, tls: 26061, mi: 29888, proxy: 26070, proxyTLS: 26071, sink: 26090 }; // below those that the kernel gives to outgoing connections
+const ports = { smsc: 26075, udp: 26060, ws: 26080, tls: 26061, mi: 29888, proxy: 26070, proxyTLS: 26071, sink: 26090 }; // below those that the kernel gives to outgoing connections
 const text = 'Grüße, 汉字 and 👋';
 const number = '+4915112345678';
 
