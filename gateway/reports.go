@@ -60,6 +60,8 @@ type reports struct {
 	learners map[sms.Leg]learner
 	counters reportCounters
 
+	faulted atomic.Int64 // when a fault was logged last, in Unix nanoseconds
+
 	// legs gives those of all connections, where an unmatched receipt could belong; explaining counts those that are looked for.
 	legs       func() []sms.Leg
 	explaining atomic.Int32
@@ -131,6 +133,14 @@ func newReports(db *store.DB, hub *events.Hub, log *slog.Logger, siblings func(s
 		open:     make(map[sms.Leg]int),
 		early:    make(map[*incoming]struct{}),
 		learners: make(map[sms.Leg]learner),
+	}
+}
+
+// fault logs what the database did not do, once in a second: while it is away, that is every receipt's.
+func (r *reports) fault(what string, args ...any) {
+	now := time.Now().UnixNano()
+	if last := r.faulted.Load(); now-last >= int64(time.Second) && r.faulted.CompareAndSwap(last, now) {
+		r.log.Error(what, args...)
 	}
 }
 
@@ -300,7 +310,7 @@ func (r *reports) find(in *incoming, legs []sms.Leg) {
 	}
 	r.db.FindSegments(legs[0], in.keys, func(matches []store.Match, err error) {
 		if err != nil {
-			r.log.Error("a receipt could not be looked up; its sender is told to try again", "leg", in.leg, "error", err)
+			r.fault("receipts could not be looked up; their sender is told to try again", "leg", in.leg, "error", err)
 			in.answer(wire.StatusTemporaryAppError)
 			return
 		}
@@ -421,7 +431,7 @@ func (r *reports) store(in *incoming, its *segment) {
 			r.unmatched(in)
 			return
 		case err != nil:
-			r.log.Error("a receipt could not be stored; its sender is told to try again", "message", m.id, "error", err)
+			r.fault("receipts could not be stored; their sender is told to try again", "message", m.id, "error", err)
 			in.answer(wire.StatusTemporaryAppError)
 			return
 		}
