@@ -140,12 +140,14 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	if g.sip, err = sip.New(sipConfig, fromSIP{g}, log); err != nil {
 		return nil, errors.Join(err, g.abandon(ctx))
 	}
+	g.reloading.Lock() // until Start has read the tables: what the MI is asked to change meanwhile waits for that
 	return g, nil
 }
 
 // Start binds the connections of the table and takes messages. Rows with faults are logged and shown as invalid; the others
 // are bound.
 func (g *Gateway) Start(ctx context.Context) error {
+	defer g.reloading.Unlock() // which New took
 	rows, faults, err := g.db.Connections(ctx)
 	if err != nil {
 		return fmt.Errorf("db: table smpp: %w", err)
