@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,11 +103,19 @@ func TestDurableByMI(t *testing.T) {
 
 	other := dialMI(t, address, "")
 	other.send(t, subscribe)
-	if got := other.next(t); got != ok {
-		t.Fatal(got)
+	came := []string{other.next(t), other.next(t), other.next(t)}
+	i := slices.Index(came, ok) // events may overtake the answer
+	if i < 0 {
+		t.Fatal(came)
 	}
-	seqOf(t, other.next(t), 3)
-	if got := l.next(t); got != `{"jsonrpc":"2.0","method":"ended","params":{"durable":"crm","reason":"another connection took the durable subscription over"}}` {
+	came = slices.Delete(came, i, i+1)
+	seqOf(t, came[0], 3)
+	seqOf(t, came[1], 4)
+	got := l.next(t)
+	for strings.Contains(got, `"seq":`) { // what it has not acknowledged may come again before it is ended
+		got = l.next(t)
+	}
+	if got != `{"jsonrpc":"2.0","method":"ended","params":{"durable":"crm","reason":"another connection took the durable subscription over"}}` {
 		t.Error(got)
 	}
 	l.send(t, `{"jsonrpc":"2.0","id":1,"method":"version"}`) // it may go on with other things
@@ -131,7 +140,6 @@ func TestDurableByMI(t *testing.T) {
 	if got := s.result(t, "subscriber_delete", `["crm"]`); got != `"OK"` {
 		t.Error(got)
 	}
-	seqOf(t, other.next(t), 4)
 	if got := other.next(t); !strings.Contains(got, `"method":"ended"`) {
 		t.Error(got)
 	}
