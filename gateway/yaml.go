@@ -124,7 +124,7 @@ func wanted(t reflect.Type) string {
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
 		return "a list of entries with " + strings.Join(keys(t.Elem()), ", ")
 	case t.Kind() == reflect.Slice:
-		return "a list of strings"
+		return "a list of strings; one with a colon in it may want quotes"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
 	case t.Kind() == reflect.Bool:

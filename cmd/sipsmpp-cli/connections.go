@@ -11,11 +11,12 @@ import (
 
 // views are how results are shown to people whose shape alone does not show them well.
 var views = map[string]func(s *screen, result json.RawMessage) error{
-	mi.SMPPList.Name:    showConnections,
-	mi.MessageList.Name: showMessages,
-	mi.Reload.Name:      showReload,
-	mi.ConfigDiff.Name:  showReload,
-	mi.Help.Name:        showHelp,
+	mi.SMPPList.Name:        showConnections,
+	mi.MessageList.Name:     showMessages,
+	mi.SubscribersList.Name: showSubscribers,
+	mi.Reload.Name:          showReload,
+	mi.ConfigDiff.Name:      showReload,
+	mi.Help.Name:            showHelp,
 }
 
 // showMessages is message_list: what somebody looks for first, and the whole id, which the other methods take.
@@ -46,6 +47,33 @@ func showMessages(s *screen, result json.RawMessage) error {
 		s.printf("no messages\n")
 	case list.Next != "":
 		s.printf("%s\n", s.paint(dim, "older ones: message_list before="+list.Next))
+	}
+	return nil
+}
+
+// showSubscribers is subscribers_list: a row for each, with what it subscribed to and how far behind it is.
+func showSubscribers(s *screen, result json.RawMessage) error {
+	var list mi.SubscribersListResult
+	if err := json.Unmarshal(result, &list); err != nil {
+		return err
+	}
+	t := table{headings: []string{"events", "socket", "durable", "owner", "lag", "lag seconds", "expire", "retry at", "last error"}}
+	for _, e := range list.Events {
+		for _, r := range e.Subscribers {
+			retry, seconds := "", ""
+			if at := time.Time(r.RetryAt); !at.IsZero() {
+				retry = clock(at)
+			}
+			if r.LagSeconds > 0 {
+				seconds = strconv.FormatFloat(r.LagSeconds, 'f', 1, 64)
+			}
+			t.add(cell{text: e.Name}, cell{text: r.Socket}, cell{text: r.Durable}, cell{text: r.Owner}, count(r.Lag), cell{text: seconds, number: true},
+				cell{text: r.Expire, number: true}, cell{text: retry}, cell{text: r.LastError, hue: red})
+		}
+	}
+	t.show(s)
+	if len(t.rows) == 0 {
+		s.printf("no subscribers: events_list lists the events, event_subscribe subscribes to them\n")
 	}
 	return nil
 }

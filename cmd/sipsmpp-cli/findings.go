@@ -27,7 +27,7 @@ const (
 func (e *evidence) findings() []finding {
 	var list []finding
 	for _, look := range []func() []finding{
-		e.connections, e.flapping, e.windows, e.throttling, e.unmatched, e.reports, e.deferral, e.accounts, e.sipPeers, e.loops, e.clocks,
+		e.connections, e.flapping, e.windows, e.throttling, e.unmatched, e.reports, e.deferral, e.absent, e.failures, e.accounts, e.sipPeers, e.loops, e.clocks,
 		e.database, e.viewers, e.configuration,
 	} {
 		list = append(list, look()...)
@@ -259,6 +259,55 @@ func (e *evidence) waiting() string {
 		return ""
 	}
 	return fmt.Sprintf("; %d of them for %s", most, target)
+}
+
+// absent are connections and accounts that messages wait for and that there are not.
+func (e *evidence) absent() (list []finding) {
+	there := make(map[string]bool)
+	for _, c := range e.now().Connections {
+		there["smpp:"+c.Name] = true
+	}
+	for _, a := range e.now().Accounts {
+		there["account:"+a.SystemID] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.statistics)) {
+		rest, _ := strings.CutPrefix(name, "deferred:")
+		leg, isWaiting := strings.CutSuffix(rest, "-waiting")
+		if n := e.statistics[name]; isWaiting && n > 0 && !there[leg] && (strings.HasPrefix(leg, "smpp:") || strings.HasPrefix(leg, "account:")) {
+			list = append(list, finding{problem, "routes", fmt.Sprintf("%d messages wait for %s, and there is none of that name", n, leg),
+				"make it (smpp_add, account_add), or correct who names it: a rule (route_list) or smpp.default_connection; what waits then goes where they say"})
+		}
+	}
+	return list
+}
+
+// failures are messages that were refused for good, by reason. A loop is told of by itself.
+func (e *evidence) failures() (list []finding) {
+	failed := make(map[string]int)
+	last := make(map[string]events.MessageFailed)
+	for _, n := range e.events {
+		if f, ok := n.Event.(events.MessageFailed); ok && e.at.Sub(n.Time) <= recentSpan && !strings.HasPrefix(f.Reason, "loop") {
+			failed[f.Reason]++
+			last[f.Reason] = f
+		}
+	}
+	reasons := slices.SortedStableFunc(maps.Keys(failed), func(a, b string) int {
+		return cmp.Or(cmp.Compare(failed[b], failed[a]), cmp.Compare(a, b))
+	})
+	for i, reason := range reasons {
+		if i == shownNames {
+			list = append(list, finding{warning, "messages", fmt.Sprintf("%d more reasons why some failed", len(reasons)-i), "sipsmpp-cli -x events E_MESSAGE_FAILED shows each"})
+			break
+		}
+		f := last[reason]
+		one := finding{warning, "messages", fmt.Sprintf("%d failed in %s, lately %s from %s to %s: %s", failed[reason], lasting(recentSpan), f.ID, f.From, f.To, reason),
+			"message_show " + f.ID + " tells more of it, where it has a record"}
+		if strings.HasPrefix(reason, "no route") {
+			one.Severity, one.Do = problem, "do as it says, or route_add a rule; route_test from="+f.From+" to="+f.To+" ingress=... shows what happens then"
+		}
+		list = append(list, one)
+	}
+	return list
 }
 
 // accounts are ESMEs that were not let in.

@@ -68,11 +68,16 @@ func TestFindings(t *testing.T) {
 		"deferred":           {func(e *evidence) { e.deferred = []mi.Message{{ID: "x", Received: mi.Time(at.Add(-time.Minute))}} }, note, "the oldest for 1 min (x)"},
 		"deferred for whom": {func(e *evidence) {
 			e.deferred = []mi.Message{{ID: "x", Received: mi.Time(at)}}
-			e.statistics["deferred:waiting"], e.statistics["deferred:smpp:dead-waiting"], e.statistics["deferred:sip-waiting"] = 9, 8, 1
-		}, note, "9 wait for their next attempt, the oldest for 0 s (x); 8 of them for smpp:dead"},
+			e.statistics["deferred:waiting"], e.statistics["deferred:smpp:acme-waiting"], e.statistics["deferred:sip-waiting"] = 9, 8, 1
+		}, note, "9 wait for their next attempt, the oldest for 0 s (x); 8 of them for smpp:acme"},
 		"deferred long": {func(e *evidence) {
 			e.deferred = []mi.Message{{ID: "x", Received: mi.Time(at.Add(-time.Hour))}, {ID: "y", Received: mi.Time(at)}}
 		}, warning, "2 wait"},
+		"no such connection": {func(e *evidence) {
+			e.statistics["deferred:smpp:nope-waiting"], e.statistics["deferred:smpp:acme-waiting"], e.statistics["deferred:sip-waiting"] = 2, 3, 4
+		}, problem, "2 messages wait for smpp:nope, and there is none of that name"},
+		"no route":            {add(3, time.Minute, events.MessageFailed{ID: "m", From: "1", To: "2", Reason: "no route: set sip.outbound_uri"}), problem, "3 failed in 10 min, lately m from 1 to 2: no route: set sip.outbound_uri; do as it says, or route_add a rule; route_test from=1 to=2"},
+		"refused":             {add(2, time.Minute, events.MessageFailed{ID: "m", From: "1", To: "2", Reason: "refused: ESME_RINVDSTADR"}), warning, "2 failed in 10 min"},
 		"refused binds":       {add(1, time.Minute, events.BindRefused{Account: "shop", Peer: "10.0.0.9:1", Reason: "wrong password", Count: 12}), warning, "refused 12 times in 10 min, lately from 10.0.0.9:1: wrong password"},
 		"SIP down":            {func(e *evidence) { e.sip.NextHops = []mi.NextHop{{URI: "sip:a", State: "down", Reason: "timeout"}} }, problem, "sip.outbound_uri"},
 		"loop":                {add(1, time.Minute, events.MessageLoop{ID: "m", Ingress: "sip", From: "1", To: "2", Reason: "came back"}), problem, "route_test from=1 to=2 ingress=sip"},
@@ -98,6 +103,8 @@ func TestFindings(t *testing.T) {
 	for name, change := range map[string]func(*evidence){
 		"flaps of yesterday": add(9, 24*time.Hour, events.BindDown{Connection: "acme"}),
 		"one bind lost":      add(2, time.Minute, events.BindDown{Connection: "acme"}),
+		"refused yesterday":  add(9, 24*time.Hour, events.MessageFailed{Reason: "no route"}),
+		"a loop is no other": add(9, time.Minute, events.MessageFailed{Reason: "loop: it came from there"}),
 		"told to":            add(5, time.Minute, events.BindDown{Connection: "acme", Reason: "unbound by us"}),
 		"reports on time":    add(9, time.Minute, events.MessageReport{DoneTime: events.Time(at.Add(-2 * time.Minute))}),
 	} {

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -158,5 +159,8 @@ func report(w io.Writer, err error) int {
 		return exitUsage
 	}
 	_, _ = fmt.Fprintf(w, "sipsmpp-cli: %v\n", err)
+	if errors.Is(err, clients.ErrNotSent) && errors.As(err, new(*net.OpError)) {
+		_, _ = fmt.Fprintln(w, "Is sipsmppd running there? -u URL, or $SIPSMPP_URL, names another place.")
+	}
 	return exitFailed
 }

@@ -105,6 +105,27 @@ func TestShowConnections(t *testing.T) {
 	}
 }
 
+// Each subscriber is a row, with what it is behind.
+func TestShowSubscribers(t *testing.T) {
+	raw, err := json.Marshal(mi.SubscribersListResult{Events: []mi.Subscribed{{Name: "E_MESSAGE_*", Subscribers: []mi.Subscriber{
+		{Socket: "udp:127.0.0.1:9", Expire: "60"},
+		{Socket: "webhook:http://a/", Expire: "never", Durable: "crm", Lag: 12, LagSeconds: 3.25, LastError: "refused"},
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := shown(t, 160, func(s *screen) { err = showSubscribers(s, raw) })
+	want := "EVENTS       SOCKET             DURABLE  LAG  LAG SECONDS  EXPIRE  LAST ERROR\n" +
+		"E_MESSAGE_*  udp:127.0.0.1:9               0                   60\n" +
+		"E_MESSAGE_*  webhook:http://a/  crm       12          3.2   never  refused\n"
+	if got != want || err != nil {
+		t.Errorf("got\n%s\nwant\n%s %v", got, want, err)
+	}
+	if got := shown(t, 80, func(s *screen) { err = showSubscribers(s, json.RawMessage(`{"Events":[]}`)) }); err != nil || !strings.HasPrefix(got, "no subscribers") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestReadableEvent(t *testing.T) {
 	n, err := events.Parse([]byte(`{"jsonrpc":"2.0","method":"E_SMPP_BIND_DOWN","params":{"seq":3,"time":"2026-03-01T12:00:00.000Z","node":"gw","connection":"acme","bind":"acme#1","mode":"","peer":"10.0.0.1:1","reason":"no answer\u001b[2J","in_flight":2}}`))
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/sms"
@@ -47,15 +49,22 @@ func checkAll(ctx context.Context, config gateway.Config, err error, out io.Writ
 		}
 		faults = faulty.Faults
 	}
-	rows, err := store.Check(ctx, config.DB)
-	if err != nil {
-		rows = []sms.Fault{{Path: "db", Reason: err.Error()}}
+	if store.CheckURL(config.DB) == nil { // else it is among the faults
+		rows, err := store.Check(ctx, config.DB)
+		if err != nil {
+			rows = []sms.Fault{{Path: "db", Reason: strings.TrimPrefix(err.Error(), "db: ")}}
+		}
+		faults = slices.Concat(faults, rows)
 	}
-	for _, f := range append(faults, rows...) {
+	for _, f := range faults {
 		fmt.Fprintln(out, f.Error())
 	}
-	if n := len(faults) + len(rows); n > 0 {
-		return fmt.Errorf("%d faults", n)
+	switch len(faults) {
+	case 0:
+	case 1:
+		return errors.New("1 fault")
+	default:
+		return fmt.Errorf("%d faults", len(faults))
 	}
 	fmt.Fprintln(out, "good")
 	return nil

@@ -189,3 +189,27 @@ func TestWatchdogPeriod(t *testing.T) {
 		}
 	}
 }
+
+// `sipsmppd -t` names each fault once, by its path.
+func TestCheckAll(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for yaml, want := range map[string]string{
+		"":                      "good\n",
+		"db: sqlit:x":           "db: \"sqlit\" is no kind of database that is known: want sqlite:PATH, mysql://user:password@host/name or postgres://user:password@host/name\n1 fault",
+		"db: sqlite:.":          "db: ",
+		"node: x\nnod: y\na: b": "2 faults",
+	} {
+		if err := os.WriteFile("sipsmpp.yaml", []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		config, err := readConfig("")
+		said := ""
+		if err := checkAll(t.Context(), config, err, &out); err != nil {
+			said = err.Error()
+		}
+		if got := out.String() + said; !strings.Contains(got, want) || strings.Contains(got, "db: db: ") {
+			t.Errorf("%q: got %q, want %q", yaml, got, want)
+		}
+	}
+}

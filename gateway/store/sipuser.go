@@ -46,7 +46,8 @@ func (db *DB) sipUsers(ctx context.Context, which string, args ...any) (good []s
 			return nil, nil, fmt.Errorf("db: table sip_user: %w", err)
 		}
 		u.HA1, u.HA1SHA256 = strings.ToLower(u.HA1), strings.ToLower(u.HA1SHA256)
-		u.Numbers = strings.FieldsFunc(numbers.String, func(c rune) bool { return strings.ContainsRune(" ,;\t\r\n", c) })
+		// None is nil, as in memory, so that config_diff finds no change.
+		u.Numbers = append([]string(nil), strings.FieldsFunc(numbers.String, func(c rune) bool { return strings.ContainsRune(" ,;\t\r\n", c) })...)
 		if wrong := checkSIPUser(u); len(wrong) > 0 {
 			faults = append(faults, wrong...)
 		} else {
