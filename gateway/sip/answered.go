@@ -107,7 +107,7 @@ func (t *answered) begin(k requestKey, transaction uint64, now time.Time) (known
 	s.age(now)
 	what, a := s.look(k, transaction)
 	if what == isNew {
-		s.gens[0].put(entry{key: k[0], transaction: uint32(transaction)})
+		s.gens[0].put(newEntry(k[0], transaction, answer{}))
 	}
 	return what, a
 }
@@ -117,7 +117,7 @@ func (t *answered) finish(k requestKey, a answer) {
 	s := &t.shards[k[0]%answeredShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gens[0].put(entry{key: k[0], transaction: uint32(a.transaction), code: a.code, retryAfter: a.retryAfter})
+	s.gens[0].put(newEntry(k[0], a.transaction, a))
 }
 
 func (s *answeredShard) look(k requestKey, transaction uint64) (known, answer) {
@@ -126,12 +126,14 @@ func (s *answeredShard) look(k requestKey, transaction uint64) (known, answer) {
 		if e == nil {
 			continue
 		}
-		switch a := (answer{transaction: transaction, code: e.code, retryAfter: e.retryAfter}); {
-		case e.transaction == uint32(transaction) && e.code == 0:
+		a := e.answer()
+		a.transaction = transaction
+		switch same := e.transaction == uint16(transaction); {
+		case same && a.code == 0:
 			return isWorkedOn, a
-		case e.transaction == uint32(transaction):
+		case same:
 			return isAnswered, a
-		case e.code < 300:
+		case a.code < 300:
 			return isMerged, a
 		default:
 			// It was refused before, so that nothing came of it: a proxy may try another way to us.

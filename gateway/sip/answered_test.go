@@ -59,6 +59,9 @@ func TestAnsweredIsBounded(t *testing.T) {
 	}
 }
 
+// hashOf spreads what counts up as a hash does, and is never 0.
+func hashOf(i uint64) uint64 { return (i + 1) * 0x9E3779B97F4A7C15 }
+
 // TestTable against a map.
 func TestTable(t *testing.T) {
 	var tab table
@@ -66,12 +69,16 @@ func TestTable(t *testing.T) {
 	for range 3 {
 		want := map[uint64]entry{}
 		for range 20_000 {
-			e := entry{key: 1 + random.Uint64N(10_000)*answeredShards, transaction: random.Uint32(), code: uint16(random.Uint32())}
+			said := answer{code: uint16(random.UintN(700)), retryAfter: uint16(random.UintN(100))}
+			e := newEntry(hashOf(random.Uint64N(10_000)), random.Uint64(), said)
+			if a := e.answer(); a.code != said.code || a.retryAfter != min(said.retryAfter, mostSeconds) {
+				t.Fatalf("%+v became %+v", said, a)
+			}
 			tab.put(e)
-			want[e.key] = e
+			want[e.key()] = e
 		}
 		for key := range uint64(10_000) {
-			key = 1 + key*answeredShards
+			key = hashOf(key)
 			got := tab.get(key)
 			if e, ok := want[key]; ok != (got != nil) || ok && *got != e {
 				t.Fatalf("%d: %v, want %v", key, got, e)
@@ -85,7 +92,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("emptied, it has %d entries and room for %d", tab.n, len(tab.entries))
 		}
 	}
-	tab.put(entry{key: 1})
+	tab.put(newEntry(1, 0, answer{}))
 	if tab.clear(); tab.entries != nil {
 		t.Error("room that is not needed is kept")
 	}

@@ -1,12 +1,22 @@
 package sip
 
-// entry is what is known of one request, in 16 octets: some million of them are known at full rate.
+// entry is what is known of one request, in 12 octets: some million of them are known at full rate.
 type entry struct {
-	key         uint64 // 0: nothing stands here
-	transaction uint32
-	code        uint16 // 0: it is being worked on
-	retryAfter  uint16 // seconds
+	low, high   uint32 // of the key; both 0: nothing stands here
+	transaction uint16 // the hash's end: it tells a retransmission from a merged request, whose keys are the same
+	said        uint16 // the answer: six bits of seconds to wait, ten of code
 }
+
+const mostSeconds = 1<<6 - 1 // that an entry remembers to tell
+
+func newEntry(key, transaction uint64, a answer) entry {
+	return entry{uint32(key), uint32(key >> 32), uint16(transaction), min(a.retryAfter, mostSeconds)<<10 | a.code}
+}
+
+func (e *entry) key() uint64 { return uint64(e.high)<<32 | uint64(e.low) }
+
+// answer is what was answered; its code is 0 where the request is being worked on.
+func (e *entry) answer() answer { return answer{code: e.said & (1<<10 - 1), retryAfter: e.said >> 10} }
 
 // table is a hash table that is filled and emptied as a whole. Its keys are hashes already.
 type table struct {
@@ -20,7 +30,7 @@ const smallTable = 64 // entries that a table has at least, once it has any
 func (t *table) find(key uint64) *entry {
 	mask := uint64(len(t.entries) - 1)
 	for i := key / answeredShards & mask; ; i = (i + 1) & mask {
-		if e := &t.entries[i]; e.key == key || e.key == 0 {
+		if e := &t.entries[i]; e.key() == key || e.key() == 0 {
 			return e
 		}
 	}
@@ -31,7 +41,7 @@ func (t *table) get(key uint64) *entry {
 	if t.n == 0 {
 		return nil
 	}
-	if e := t.find(key); e.key != 0 {
+	if e := t.find(key); e.key() != 0 {
 		return e
 	}
 	return nil
@@ -43,13 +53,13 @@ func (t *table) put(new entry) {
 		old := t.entries
 		t.entries = make([]entry, max(smallTable, 2*len(old)))
 		for _, e := range old {
-			if e.key != 0 {
-				*t.find(e.key) = e
+			if e.key() != 0 {
+				*t.find(e.key()) = e
 			}
 		}
 	}
-	e := t.find(new.key)
-	if e.key == 0 {
+	e := t.find(new.key())
+	if e.key() == 0 {
 		t.n++
 	}
 	*e = new
