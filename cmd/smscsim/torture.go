@@ -160,7 +160,7 @@ func (t *torture) run(ctx context.Context) (r tortureResult, err error) {
 // begin opens both ends and starts the gateway between them, which is bound then. end closes everything; after an error it is done.
 func (t *torture) begin(ctx context.Context) (end func() error, err error) {
 	var opened []func() error
-	end = func() (err error) {
+	closeAll := func() (err error) {
 		for _, f := range slices.Backward(opened) {
 			err = errors.Join(err, f())
 		}
@@ -168,7 +168,7 @@ func (t *torture) begin(ctx context.Context) (end func() error, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, end())
+			err = errors.Join(err, closeAll())
 		}
 	}()
 	quietly := func(f func()) func() error { return func() error { f(); return nil } }
@@ -214,7 +214,7 @@ func (t *torture) begin(ctx context.Context) (end func() error, err error) {
 	if err := t.smsc.WaitBinds(starting, 1); err != nil {
 		return nil, fmt.Errorf("the gateway did not bind: %w; its last lines: %s", err, t.gateway.lastLines())
 	}
-	return end, nil
+	return closeAll, nil
 }
 
 // sender sends a story's messages to one of the gateway's addresses.
