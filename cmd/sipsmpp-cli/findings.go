@@ -281,12 +281,12 @@ func (e *evidence) absent() (list []finding) {
 	return list
 }
 
-// failures are messages that were refused for good, by reason. A loop is told of by itself.
+// failures are messages that were refused for good, by reason. A loop is told of by itself, and what a rule rejects is as it should be.
 func (e *evidence) failures() (list []finding) {
 	failed := make(map[string]int)
 	last := make(map[string]events.MessageFailed)
 	for _, n := range e.events {
-		if f, ok := n.Event.(events.MessageFailed); ok && e.at.Sub(n.Time) <= recentSpan && !strings.HasPrefix(f.Reason, "loop") {
+		if f, ok := n.Event.(events.MessageFailed); ok && e.at.Sub(n.Time) <= recentSpan && !strings.HasPrefix(f.Reason, "loop") && !strings.HasSuffix(f.Reason, "the route rejects it") {
 			failed[f.Reason]++
 			last[f.Reason] = f
 		}

@@ -101,12 +101,13 @@ func TestFindings(t *testing.T) {
 	}
 	// What is over, or too seldom, is none.
 	for name, change := range map[string]func(*evidence){
-		"flaps of yesterday": add(9, 24*time.Hour, events.BindDown{Connection: "acme"}),
-		"one bind lost":      add(2, time.Minute, events.BindDown{Connection: "acme"}),
-		"refused yesterday":  add(9, 24*time.Hour, events.MessageFailed{Reason: "no route"}),
-		"a loop is no other": add(9, time.Minute, events.MessageFailed{Reason: "loop: it came from there"}),
-		"told to":            add(5, time.Minute, events.BindDown{Connection: "acme", Reason: "unbound by us"}),
-		"reports on time":    add(9, time.Minute, events.MessageReport{DoneTime: events.Time(at.Add(-2 * time.Minute))}),
+		"flaps of yesterday":  add(9, 24*time.Hour, events.BindDown{Connection: "acme"}),
+		"one bind lost":       add(2, time.Minute, events.BindDown{Connection: "acme"}),
+		"refused yesterday":   add(9, 24*time.Hour, events.MessageFailed{Reason: "no route"}),
+		"what a rule rejects": add(9, time.Minute, events.MessageFailed{Reason: "refused: the route rejects it"}),
+		"a loop is no other":  add(9, time.Minute, events.MessageFailed{Reason: "loop: it came from there"}),
+		"told to":             add(5, time.Minute, events.BindDown{Connection: "acme", Reason: "unbound by us"}),
+		"reports on time":     add(9, time.Minute, events.MessageReport{DoneTime: events.Time(at.Add(-2 * time.Minute))}),
 	} {
 		e := healthy(at)
 		change(e)

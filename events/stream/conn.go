@@ -38,13 +38,18 @@ type Conn struct {
 // among them, must offer this one.
 const Protocol = "sipsmpp"
 
+var errWantWebSocket = errors.New("want a WebSocket, at ws:// in place of http://; sipsmpp-cli -x events opens one")
+
 // Upgrade makes a connection of a request. Whether the request's Origin may connect was checked before. An error was answered.
 func Upgrade(w http.ResponseWriter, r *http.Request, readLimit int64) (*Conn, error) {
 	upgrader := websocket.Upgrader{
 		HandshakeTimeout: writeTimeout,
 		Subprotocols:     []string{Protocol},
 		CheckOrigin:      func(*http.Request) bool { return true },
-		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+			if !websocket.IsWebSocketUpgrade(r) {
+				reason = errWantWebSocket
+			}
 			http.Error(w, reason.Error(), status)
 		},
 	}

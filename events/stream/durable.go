@@ -32,7 +32,7 @@ func (h *Handler) serveDurable(w http.ResponseWriter, r *http.Request, filter ev
 		http.Error(w, "after: a durable subscription goes on where its subscriber acknowledged: leave one of the two out", http.StatusBadRequest)
 		return
 	case !websocket.IsWebSocketUpgrade(r): // it would make a subscription of a slip
-		http.Error(w, "want a WebSocket", http.StatusBadRequest)
+		http.Error(w, errWantWebSocket.Error(), http.StatusBadRequest)
 		return
 	case !h.enter():
 		http.Error(w, "too many subscribers, or the gateway is going down: try again later", http.StatusServiceUnavailable)

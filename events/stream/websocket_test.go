@@ -96,7 +96,7 @@ func TestBadRequests(t *testing.T) {
 		"after=-1":      "want the seq",
 		"after=":        "want the seq",
 		"durable=me":    "after=SEQ",
-		"filter=E_SMPP": "websocket", // good, but no handshake
+		"filter=E_SMPP": "want a WebSocket", // good, but no handshake
 	} {
 		resp, err := http.Get("http://" + address + "/events?" + query)
 		if err != nil {
