@@ -117,7 +117,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.table.Store(&connectionTable{rows: make(map[string]sms.ConnectionConfig)})
 	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log), store.WithGather(g.gather))
 	if err != nil {
-		return nil, fmt.Errorf("db: %w", err)
+		return nil, err
 	}
 	g.db = db
 	if err := g.openEvents(ctx); err != nil {

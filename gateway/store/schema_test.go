@@ -148,7 +148,7 @@ func TestErrorsOfOpen(t *testing.T) {
 		{"oracle://u:secret@host/db", `db: "oracle" is no kind of database that is known`},
 		{"sqlite:", "db: sqlite: names no file"},
 		{"sqlite:x.db?mode=ro", "db: sqlite: takes a path alone"},
-		{"sqlite:/no/such/directory/x.db", "db: cannot open the SQLite database: "},
+		{"sqlite:/no/such/directory/x.db", "db: /no/such/directory/x.db cannot be made: there is no directory /no/such/directory"},
 		{"sqlite:" + file, "db: cannot open the SQLite database: "},
 		{"mysql://u:se/cr@et@host/db", "db: the mysql URL cannot be read"},
 		{"mysql://u:secret@host", "db: the mysql URL names no database"},

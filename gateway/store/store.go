@@ -91,6 +91,9 @@ func Open(ctx context.Context, url string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)
 	}
+	if _, err := src.absent(); err != nil { // no directory to make it in, of which SQLite says less
+		return nil, err
+	}
 	db, err := src.open(forWriting)
 	if err != nil {
 		return nil, src.fault(err)
