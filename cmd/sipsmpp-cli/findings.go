@@ -88,7 +88,7 @@ var remedies = []struct{ sign, do string }{
 	{"certificate", "TLS failed: check options.tls_ca and options.tls_server_name"},
 	{"tls", "TLS failed: check whether the SMSC speaks TLS on that port"},
 	{"did not answer", "the SMSC took the connection and said nothing: check whether the port is that of SMPP, and without TLS"},
-	{"closed by the peer", "the SMSC closed the connection: it may not allow this address, or as many binds"},
+	{"closed by the peer", "the SMSC closed the connection: it may not allow this address, or as many binds, or want TLS (column tls)"},
 }
 
 func remedy(c mi.Connection, lastError string) string {

@@ -13,6 +13,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -159,8 +160,12 @@ func report(w io.Writer, err error) int {
 		return exitUsage
 	}
 	_, _ = fmt.Fprintf(w, "sipsmpp-cli: %v\n", err)
-	if errors.Is(err, clients.ErrNotSent) && errors.As(err, new(*net.OpError)) {
+	var network *net.OpError
+	switch {
+	case errors.As(err, &network) && network.Op == "dial":
 		_, _ = fmt.Fprintln(w, "Is sipsmppd running there? -u URL, or $SIPSMPP_URL, names another place.")
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		_, _ = fmt.Fprintln(w, "--ca FILE says who vouches for the gateway's certificate.")
 	}
 	return exitFailed
 }

@@ -101,6 +101,7 @@ func TestExecute(t *testing.T) {
 		{"-x events [", 1, "", "...no shell pattern..."},
 		{"--nonsense", 2, "", "...unknown flag: --nonsense..."},
 		{"-x mi version -u ftp://x", 2, "", "...want http://..."},
+		{"-x events -u http://127.0.0.1:1", 1, "", "...connection refused\nIs sipsmppd running there?..."},
 		{"-x mi version -u http://127.0.0.1:1", 1, "", "...connection refused\nIs sipsmppd running there?..."},
 	} {
 		args := strings.Fields(tt.args)

@@ -81,7 +81,7 @@ func TestClientCertificate(t *testing.T) {
 		{"--ca " + ours + " --cert " + anna + " -x mi version", "sipsmpp", exitGood},
 		{"--ca " + ours + " --cert " + anna + " --key " + anna + " -x mi version", "sipsmpp", exitGood},
 		{"--ca " + ours + " -x mi version", "a token is wanted", exitFailed},
-		{"-x mi version", "certificate", exitFailed},
+		{"-x mi version", "--ca FILE says who vouches", exitFailed},
 		{"--ca /nonexistent -x mi version", "--ca: open /nonexistent", exitUsage},
 		{"--key " + anna + " -x mi version", "--key wants --cert", exitUsage},
 	} {
