@@ -281,28 +281,33 @@ func (e *evidence) absent() (list []finding) {
 	return list
 }
 
-// failures are messages that were refused for good, by reason. A loop is told of by itself, and what a rule rejects is as it should be.
+// failures are messages that were refused for good, by cause and the next hop's code. A loop is told of by itself, and what a rule rejects is
+// as it should be.
 func (e *evidence) failures() (list []finding) {
 	failed := make(map[string]int)
 	last := make(map[string]events.MessageFailed)
 	for _, n := range e.events {
-		if f, ok := n.Event.(events.MessageFailed); ok && e.at.Sub(n.Time) <= recentSpan && !strings.HasPrefix(f.Reason, "loop") && !strings.HasSuffix(f.Reason, "the route rejects it") {
-			failed[f.Reason]++
-			last[f.Reason] = f
+		f, ok := n.Event.(events.MessageFailed)
+		if !ok || e.at.Sub(n.Time) > recentSpan || strings.HasPrefix(f.Reason, "loop") || strings.HasSuffix(f.Reason, "the route rejects it") {
+			continue
 		}
+		cause, _, _ := strings.Cut(f.Reason, ":") // behind it may be what differs from message to message
+		key := fmt.Sprintf("%s %s %d", cause, f.Protocol, f.Code)
+		failed[key]++
+		last[key] = f
 	}
-	reasons := slices.SortedStableFunc(maps.Keys(failed), func(a, b string) int {
+	keys := slices.SortedStableFunc(maps.Keys(failed), func(a, b string) int {
 		return cmp.Or(cmp.Compare(failed[b], failed[a]), cmp.Compare(a, b))
 	})
-	for i, reason := range reasons {
+	for i, key := range keys {
 		if i == shownNames {
-			list = append(list, finding{warning, "messages", fmt.Sprintf("%d more reasons why some failed", len(reasons)-i), "sipsmpp-cli -x events E_MESSAGE_FAILED shows each"})
+			list = append(list, finding{warning, "messages", fmt.Sprintf("%d more reasons why some failed", len(keys)-i), "sipsmpp-cli -x events E_MESSAGE_FAILED shows each"})
 			break
 		}
-		f := last[reason]
-		one := finding{warning, "messages", fmt.Sprintf("%d failed in %s, lately %s from %s to %s: %s", failed[reason], lasting(recentSpan), f.ID, f.From, f.To, reason),
+		f := last[key]
+		one := finding{warning, "messages", fmt.Sprintf("%d failed in %s, lately %s from %s to %s: %s", failed[key], lasting(recentSpan), f.ID, f.From, f.To, f.Reason),
 			"message_show " + f.ID + " tells more of it, where it has a record"}
-		if strings.HasPrefix(reason, "no route") {
+		if strings.HasPrefix(f.Reason, "no route") {
 			one.Severity, one.Do = problem, "do as it says, or route_add a rule; route_test from="+f.From+" to="+f.To+" ingress=... shows what happens then"
 		}
 		list = append(list, one)

@@ -76,8 +76,13 @@ func TestFindings(t *testing.T) {
 		"no such connection": {func(e *evidence) {
 			e.statistics["deferred:smpp:nope-waiting"], e.statistics["deferred:smpp:acme-waiting"], e.statistics["deferred:sip-waiting"] = 2, 3, 4
 		}, problem, "2 messages wait for smpp:nope, and there is none of that name"},
-		"no route":            {add(3, time.Minute, events.MessageFailed{ID: "m", From: "1", To: "2", Reason: "no route: set sip.outbound_uri"}), problem, "3 failed in 10 min, lately m from 1 to 2: no route: set sip.outbound_uri; do as it says, or route_add a rule; route_test from=1 to=2"},
-		"refused":             {add(2, time.Minute, events.MessageFailed{ID: "m", From: "1", To: "2", Reason: "refused: ESME_RINVDSTADR"}), warning, "2 failed in 10 min"},
+		"no route": {add(3, time.Minute, events.MessageFailed{ID: "m", From: "1", To: "2", Reason: "no route: set sip.outbound_uri"}), problem, "3 failed in 10 min, lately m from 1 to 2: no route: set sip.outbound_uri; do as it says, or route_add a rule; route_test from=1 to=2"},
+		"refused":  {add(2, time.Minute, events.MessageFailed{ID: "m", From: "1", To: "2", Reason: "refused: ESME_RINVDSTADR"}), warning, "2 failed in 10 min"},
+		"expired": {func(e *evidence) {
+			for _, at := range []string{"12:00", "12:01", "12:02"} {
+				add(1, time.Minute, events.MessageFailed{Reason: "validity expired: nobody took it until " + at})(e)
+			}
+		}, warning, "3 failed in 10 min"},
 		"refused binds":       {add(1, time.Minute, events.BindRefused{Account: "shop", Peer: "10.0.0.9:1", Reason: "wrong password", Count: 12}), warning, "refused 12 times in 10 min, lately from 10.0.0.9:1: wrong password"},
 		"SIP down":            {func(e *evidence) { e.sip.NextHops = []mi.NextHop{{URI: "sip:a", State: "down", Reason: "timeout"}} }, problem, "sip.outbound_uri"},
 		"loop":                {add(1, time.Minute, events.MessageLoop{ID: "m", Ingress: "sip", From: "1", To: "2", Reason: "came back"}), problem, "route_test from=1 to=2 ingress=sip"},
