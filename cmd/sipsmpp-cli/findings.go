@@ -274,8 +274,8 @@ func (e *evidence) absent() (list []finding) {
 		rest, _ := strings.CutPrefix(name, "deferred:")
 		leg, isWaiting := strings.CutSuffix(rest, "-waiting")
 		if n := e.statistics[name]; isWaiting && n > 0 && !there[leg] && (strings.HasPrefix(leg, "smpp:") || strings.HasPrefix(leg, "account:")) {
-			list = append(list, finding{problem, "routes", fmt.Sprintf("%d messages wait for %s, and there is none of that name", n, leg),
-				"make it (smpp_add, account_add), or correct who names it: a rule (route_list) or smpp.default_connection; what waits then goes where they say"})
+			list = append(list, finding{problem, "routes", fmt.Sprintf("%d messages wait for %s, and there is none of that name that is enabled", n, leg),
+				"make it (smpp_add, account_add) or enable it, or correct who names it: a rule (route_list) or smpp.default_connection; what waits then goes where they say"})
 		}
 	}
 	return list
