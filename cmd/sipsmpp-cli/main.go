@@ -159,13 +159,18 @@ func report(w io.Writer, err error) int {
 		_, _ = fmt.Fprintf(w, "sipsmpp-cli: %v\nsipsmpp-cli --help tells how to use it.\n", err)
 		return exitUsage
 	}
-	_, _ = fmt.Fprintf(w, "sipsmpp-cli: %v\n", err)
+	_, _ = fmt.Fprintf(w, "sipsmpp-cli: %v\n%s", err, hint(err))
+	return exitFailed
+}
+
+// hint is a line with what to do where the gateway is not reached; of other errors none.
+func hint(err error) string {
 	var network *net.OpError
 	switch {
 	case errors.As(err, &network) && network.Op == "dial":
-		_, _ = fmt.Fprintln(w, "Is sipsmppd running there? -u URL, or $SIPSMPP_URL, names another place.")
+		return "Is sipsmppd running there? -u URL, or $SIPSMPP_URL, names another place.\n"
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		_, _ = fmt.Fprintln(w, "--ca FILE says who vouches for the gateway's certificate.")
+		return "--ca FILE says who vouches for the gateway's certificate.\n"
 	}
-	return exitFailed
+	return ""
 }

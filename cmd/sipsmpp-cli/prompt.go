@@ -122,13 +122,16 @@ func (s *session) interactive(ctx context.Context, f *os.File, errout io.Writer)
 func explain(err error) string {
 	refusal := new(mi.Error)
 	if !errors.As(err, &refusal) {
-		return printable(err.Error())
+		return strings.TrimSuffix(printable(err.Error())+"\n"+hint(err), "\n")
 	}
 	var fault mi.ParamFault
 	if json.Unmarshal(refusal.Data, &fault) == nil && fault.Parameter != "" {
 		return printable(fault.Parameter + ": " + fault.Reason)
 	}
 	text := printable(refusal.Message)
+	if more, ok := clients.Details[string](err); ok {
+		text += ": " + printable(more)
+	}
 	faults, _ := clients.Details[[]mi.Fault](err)
 	if len(faults) == 0 {
 		result, _ := clients.Details[mi.ReloadResult](err)

@@ -121,6 +121,8 @@ func TestPrompt(t *testing.T) {
 	p.sees("\x1b[31mno such connection")
 	p.types("smpp_enable\r")
 	p.sees("name: missing; the usage is: smpp_enable name")
+	p.types("smpp_lost\r")
+	p.sees("Method not found: which lists the methods")
 	p.types("set output=json\r")
 	p.sees("(sipsmpp-cli): ")
 	p.types("which smpp_enable\r")
