@@ -54,9 +54,15 @@ func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	systemd.ready("serving")
+	byHand := onTerminal(stderr)
 	for {
 		select {
 		case <-hangup:
+			if byHand && !onTerminal(stderr) {
+				log.Info("the terminal was closed")
+				stop()
+				continue
+			}
 			systemd.reloading()
 			within, cancel := context.WithTimeout(ctx, reloadTime)
 			systemd.ready(reloaded(d.mi.Reload(within, "SIGHUP")))

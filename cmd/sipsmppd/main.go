@@ -64,7 +64,7 @@ func command() *cobra.Command {
 
 It reads its configuration from FILE, else from ./sipsmpp.yaml if there is one, and else listens on loopback only. Its SMPP
 connections are rows of table smpp. SIGINT and SIGTERM end it when what is in flight is answered, a second one at once; SIGHUP
-reads everything again that counts without a restart, as MI method reload does.`,
+reads everything again that counts without a restart, as MI method reload does. To close the terminal that it runs in ends it, too.`,
 		Version:       version,
 		Args:          noArguments,
 		SilenceErrors: true,
