@@ -195,7 +195,7 @@ async function main() {
     return one?.lag > 50 && one.last_error?.includes('refused') && one.retry_at;
   });
   let server = await listen(ports.hook);
-  await until('the webhook to catch up', () => posts > 0 && hook.last > 0);
+  await until('the webhook to catch up', () => hook.seen.size >= 50);
   check('a receiver that was down gets what waited', hook.seen.size >= 50, hook.seen.size);
   const [, first] = [...hook.seen.values()];
   check('from the first on', first !== undefined && hook.faults.length === 0, hook.faults[0]);

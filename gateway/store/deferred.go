@@ -269,6 +269,13 @@ func (b *batch) endSegments(ctx context.Context, tx *sql.Tx) error {
 	return b.rest(ctx, tx, insertSegment, len(segmentColumns), rows)
 }
 
+// selectOldestText finds the oldest message of each of n queues, NULL where one is empty. Each has a select of its own, which reads the
+// first of its entries in the index: grouped, all of them would be read, and a queue may have a million.
+func selectOldestText(n int) string {
+	const one = "SELECT MIN(id) FROM deferred WHERE queue = ?"
+	return one + strings.Repeat(" UNION ALL "+one, n-1)
+}
+
 // promote makes the oldest message of each queue due.
 func (b *batch) promote(ctx context.Context, tx *sql.Tx, queues []int64, now int64) error {
 	var oldest []sms.ID
@@ -283,11 +290,11 @@ func (b *batch) promote(ctx context.Context, tx *sql.Tx, queues []int64, now int
 			return err
 		}
 		err = scanAll(rows, func() error {
-			var text string
-			if err := rows.Scan(&text); err != nil {
+			var text sql.NullString
+			if err := rows.Scan(&text); err != nil || !text.Valid {
 				return err
 			}
-			id, err := sms.ParseID(text)
+			id, err := sms.ParseID(text.String)
 			oldest = append(oldest, id)
 			return err
 		})

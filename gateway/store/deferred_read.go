@@ -109,7 +109,7 @@ func (db *DB) OldestDeferrals(ctx context.Context, queues []int64) (oldest []Def
 		for i, q := range some {
 			args[i] = q
 		}
-		part, err := db.deferrals(ctx, "WHERE id IN (SELECT MIN(id) FROM deferred WHERE queue IN "+list(len(some))+" GROUP BY queue)", args...)
+		part, err := db.deferrals(ctx, "WHERE id IN ("+selectOldestText(len(some))+")", args...)
 		if err != nil {
 			return nil, err
 		}

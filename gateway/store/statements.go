@@ -124,7 +124,7 @@ func (s statement) text(d *dialect) string {
 	case dropDeferred:
 		return "DELETE FROM deferred WHERE id IN " + list(s.n)
 	case selectOldest:
-		return "SELECT MIN(id) FROM deferred WHERE queue IN " + list(s.n) + " GROUP BY queue"
+		return selectOldestText(s.n)
 	case promoteDeferred:
 		return "UPDATE deferred SET waiting = 0, next_attempt = ? WHERE id IN " + list(s.n)
 	case endMessages:
