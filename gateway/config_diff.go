@@ -39,7 +39,7 @@ func diffStruct(path string, running, file reflect.Value, list *[]KeyChange) {
 			diffTokens(a.Interface().([]MIToken), b.Interface().([]MIToken), list)
 		case a.Kind() == reflect.Struct:
 			diffStruct(key+".", a, b, list)
-		case !reflect.DeepEqual(a.Interface(), b.Interface()) && shown(key, a) != shown(key, b) || isHidden(key) && a.String() != b.String():
+		case !reflect.DeepEqual(a.Interface(), b.Interface()) && (shown(key, a) != shown(key, b) || isHidden(key) && fmt.Sprint(a) != fmt.Sprint(b)):
 			*list = append(*list, KeyChange{key, shown(key, a), shown(key, b), !slices.Contains(liveKeys, key)})
 		}
 	}
@@ -96,7 +96,9 @@ func (t MIToken) shown() string {
 }
 
 // isHidden says that a key's value may hold a password.
-func isHidden(key string) bool { return key == "db" || strings.Contains(key, "password") }
+func isHidden(key string) bool {
+	return key == "db" || key == "sip.outbound_uri" || strings.Contains(key, "password")
+}
 
 func shown(key string, v reflect.Value) string {
 	if v.Kind() == reflect.Pointer {
@@ -109,6 +111,12 @@ func shown(key string, v reflect.Value) string {
 	case Duration:
 		return time.Duration(value).String()
 	case List:
+		if isHidden(key) {
+			value = slices.Clone(value)
+			for i := range value {
+				value[i] = withoutURIPassword(value[i])
+			}
+		}
 		return strings.Join(value, ", ")
 	case []string:
 		return strings.Join(value, ", ")
@@ -135,6 +143,20 @@ func withoutPassword(s string) string {
 	}
 	user, _, _ := strings.Cut(rest[:at], ":")
 	return scheme + "://" + user + ":***" + rest[at:]
+}
+
+// withoutURIPassword is the URI of a next hop, sip:user:password@host, as it may be shown.
+func withoutURIPassword(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return s
+	}
+	scheme, rest, _ := strings.Cut(s[:at], ":")
+	user, _, has := strings.Cut(rest, ":")
+	if !has {
+		return s
+	}
+	return scheme + ":" + user + ":***" + s[at:]
 }
 
 // pems are the files of one section that hold certificates and a key.
@@ -167,13 +189,12 @@ func (c Config) CertificateStamps() map[string]string {
 	return stamps
 }
 
-// CheckCertificates names what is wrong with the files of certificates as they are now. Who serves goes on with those that it read
-// before.
+// CheckCertificates names what is wrong with the files of certificates as they are now.
 func (c Config) CheckCertificates() (faults []sms.Fault) {
 	for _, p := range c.pems() {
 		if p.cert != "" {
 			if _, err := tls.LoadX509KeyPair(p.cert, p.key); err != nil {
-				faults = append(faults, sms.Fault{Path: p.section + ".tls_cert", Reason: err.Error() + "; the one before stays in use"})
+				faults = append(faults, sms.Fault{Path: p.section + ".tls_cert", Reason: err.Error()})
 			}
 		}
 		if p.ca == "" {
@@ -184,7 +205,7 @@ func (c Config) CheckCertificates() (faults []sms.Fault) {
 			err = fmt.Errorf("%s has no certificate in PEM", p.ca)
 		}
 		if err != nil {
-			faults = append(faults, sms.Fault{Path: p.section + "." + p.caKey, Reason: err.Error() + "; those before stay in use"})
+			faults = append(faults, sms.Fault{Path: p.section + "." + p.caKey, Reason: err.Error()})
 		}
 	}
 	return faults

@@ -112,4 +112,17 @@ func TestDiffConfig(t *testing.T) {
 			}
 		}
 	}
+	hop := func(password string) gateway.Config {
+		c := running
+		c.SIP.OutboundURI = gateway.List{"sip:a", "sip:gw:" + password + "@proxy.example.com;transport=tls", "sip:gw@b"}
+		return c
+	}
+	const hidden = "sip:a, sip:gw:***@proxy.example.com;transport=tls, sip:gw@b"
+	want = []gateway.KeyChange{{"sip.outbound_uri", hidden, hidden, true}}
+	if got := gateway.DiffConfig(hop("old"), hop("p@s3cret:x")); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if got := gateway.DiffConfig(hop("same"), hop("same")); len(got) > 0 {
+		t.Errorf("nothing differs: %v", got)
+	}
 }

@@ -83,12 +83,19 @@ func (d *Declaration) named(params json.RawMessage) map[string]json.RawMessage {
 	return named
 }
 
-// Shown gives the parameters of a call by their names for a log or an event: what is secret reads "***".
+// Shown gives the parameters of a call by their names for a log or an event: what is secret reads "***". Of the URL of a webhook the
+// query is left out, in which a secret may be.
 func (d *Declaration) Shown(params json.RawMessage) json.RawMessage {
 	named := d.named(params)
 	for name := range named {
 		if isSecret(name) {
 			named[name] = json.RawMessage(`"***"`)
+		}
+		var socket string
+		if name == "socket" && json.Unmarshal(named[name], &socket) == nil {
+			if address, _, hasQuery := strings.Cut(socket, "?"); hasQuery {
+				named[name], _ = json.Marshal(address + "?...") // a string always marshals
+			}
 		}
 	}
 	shown, err := json.Marshal(named)

@@ -52,11 +52,13 @@ func TestIsChange(t *testing.T) {
 // What a log shows has names, and no secrets.
 func TestShown(t *testing.T) {
 	text := reflect.TypeFor[string]()
-	d := &Declaration{Params: []Param{{Name: "system_id", typ: text}, {Name: "password", typ: text}}}
+	d := &Declaration{Params: []Param{{Name: "system_id", typ: text}, {Name: "password", typ: text}, {Name: "socket", typ: text}}}
 	for in, want := range map[string]string{
-		`["shop","s3cret"]`:                        `{"password":"***","system_id":"shop"}`,
-		`{"password":"s3cret","system_id":"shop"}`: `{"password":"***","system_id":"shop"}`,
-		`{}`: `{}`, ``: `{}`, `"x"`: `{}`, `{"unknown":"s3cret"}`: `{}`,
+		`["shop","s3cret"]`:                                           `{"password":"***","system_id":"shop"}`,
+		`{"password":"s3cret","system_id":"shop"}`:                    `{"password":"***","system_id":"shop"}`,
+		`{"socket":"webhook:https://crm.example.org/sms?key=s3cret"}`: `{"socket":"webhook:https://crm.example.org/sms?..."}`,
+		`["shop",null,"udp:127.0.0.1:9000"]`:                          `{"socket":"udp:127.0.0.1:9000","system_id":"shop"}`,
+		`{}`:                                                          `{}`, ``: `{}`, `"x"`: `{}`, `{"unknown":"s3cret"}`: `{}`,
 	} {
 		if got := string(d.Shown(json.RawMessage(in))); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)

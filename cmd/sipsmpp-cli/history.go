@@ -18,8 +18,8 @@ type history struct {
 	path  string   // empty: nothing is kept
 }
 
-// secret is a parameter whose value must not lie about.
-var secret = regexp.MustCompile(`(?i)(password|secret|token|hash)\S*=|^\s*(mi\s+)?(account_add|sip_user_add)\b`)
+// secret is a parameter whose value must not lie about, or a method that takes one by position, with either of its names.
+var secret = regexp.MustCompile(`(?i)(password|secret|token|hash)\S*=|^\s*(mi\s+)?(account|sip|smpp)[_:](user_)?(add|set)\s+[^=\s]+(\s|$)|\bwebhook:`)
 
 // openHistory reads what was typed before. Where it cannot be read or written there is none, and nobody minds.
 func openHistory() *history {

@@ -142,6 +142,8 @@ func TestPrompt(t *testing.T) {
 	p.sees("mi.tokens gets the hash")
 	p.types("account_add zz hidden\r")
 	p.sees("(sipsmpp-cli): ")
+	p.types("mi account:set zz hidden\r")
+	p.sees("(sipsmpp-cli): ")
 	p.types("exit\r")
 	if c := <-code; c != exitGood {
 		t.Errorf("exit code %d", c)

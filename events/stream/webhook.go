@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,7 +217,7 @@ func (w *Webhooks) post(ctx context.Context, spec events.Spec, batch []events.En
 	header.Set("Sipsmpp-Signature", "sha256="+Signature(spec.Secret, now, body))
 	response, err := w.client.Do(request)
 	if err != nil {
-		return 0, err
+		return 0, withoutURL(err)
 	}
 	defer response.Body.Close()
 	_, _ = io.CopyN(io.Discard, response.Body, webhookAnswer) // what it says does not matter
@@ -230,6 +231,14 @@ func (w *Webhooks) post(ctx context.Context, spec events.Spec, batch []events.En
 		again = min(time.Duration(seconds)*time.Second, 2*webhookPauseMax)
 	}
 	return again, fmt.Errorf("it answered %s", response.Status)
+}
+
+// withoutURL is an error of a request without the URL that it names, in whose query a secret may be: people and logs see it.
+func withoutURL(err error) error {
+	if named := new(url.Error); errors.As(err, &named) {
+		return named.Err
+	}
+	return err
 }
 
 // Signature is the HMAC-SHA256 (RFC 2104) of a webhook's request, hexadecimal: over the timestamp as its header has it, a full stop,

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -213,6 +214,28 @@ func TestWebhookGoesNowhereElse(t *testing.T) {
 	}
 	if err := w.Subscribe(t.Context(), events.Spec{Name: "new", URL: r.URL, Secret: testSecret}); !errors.Is(err, refusal) {
 		t.Errorf("made though it is not allowed: %v", err)
+	}
+}
+
+// Why a receiver is not reached is told without what stands in the query of its URL.
+func TestWebhookErrorsKeepSecrets(t *testing.T) {
+	g, _ := durableGateway(t, filepath.Join(t.TempDir(), "test.db"))
+	r := newReceiver(t)
+	r.Close() // nobody listens there
+	var log bytes.Buffer
+	w := NewWebhooks(g.Durables(), anywhere, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := w.Subscribe(t.Context(), events.Spec{Name: "crm", URL: r.URL + "/hooks?key=hidden", Secret: testSecret}); err != nil {
+		t.Fatal(err)
+	}
+	g.Events().Publish(events.MessageDeferred{Attempt: 1})
+	d, _ := g.Durables().Find("crm")
+	r.await(t, "the error is seen", func() bool {
+		i, err := d.Info(t.Context())
+		return err == nil && strings.Contains(i.LastError, "connection refused") && !strings.Contains(i.LastError, "hidden")
+	})
+	w.Close()
+	if !strings.Contains(log.String(), "connection refused") || strings.Contains(log.String(), "hidden") {
+		t.Errorf("the log is\n%s", &log)
 	}
 }
 

@@ -69,7 +69,7 @@ func load(path string) (config, error) {
 		return c, err
 	}
 	if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
-		return c, fmt.Errorf("%s: %w", path, err)
+		return c, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, false)) // without the lines around it, in which a secret may stand
 	}
 	if c.GatewayToken, err = secret(c.GatewayToken); err != nil {
 		return c, fmt.Errorf("%s: gateway_token: %w", path, err)

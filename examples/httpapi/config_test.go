@@ -36,13 +36,15 @@ func TestExampleConfiguration(t *testing.T) {
 }
 
 func TestConfigurationFaults(t *testing.T) {
-	for name, text := range map[string]string{"unknown": "colour: red", "refund": "refund: always", "half": "tls_cert: x", "token": "gateway_token: file:/nowhere", "duration": "give_up: soon"} {
+	for name, text := range map[string]string{"unknown": "gateway_token: topsecret\ncolour: red", "refund": "refund: always", "half": "tls_cert: x", "token": "gateway_token: file:/nowhere", "duration": "give_up: soon"} {
 		path := filepath.Join(t.TempDir(), "httpapi.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if c, err := load(path); err == nil {
 			t.Errorf("%s was taken: %+v", name, c)
+		} else if strings.Contains(err.Error(), "topsecret") {
+			t.Errorf("the token is told: %v", err)
 		}
 	}
 	if _, err := load(filepath.Join(t.TempDir(), "nowhere.yaml")); err == nil {

@@ -84,6 +84,10 @@ func (d Dissector) Fields(p TracedPDU) []Field {
 		return d.octets(nil, "body", p.Body)
 	}
 	if err := body.DecodeBody(p.Body); err != nil {
+		switch body.(type) {
+		case *wire.Bind, *wire.Outbind: // the password is somewhere in it
+			d.Text = false
+		}
 		return d.octets([]Field{{"error", err.Error()}}, "body", p.Body)
 	}
 	var fields []Field

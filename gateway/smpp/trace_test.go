@@ -97,6 +97,16 @@ func TestTrace(t *testing.T) {
 	})
 }
 
+// A bind that does not parse has its password in it all the same.
+func TestBrokenBindIsNotShown(t *testing.T) {
+	for _, command := range []wire.CommandID{wire.CmdBindTransceiver, wire.CmdBindReceiver, wire.CmdOutbind} {
+		fields := Dissector{Text: true}.Fields(TracedPDU{Header: wire.Header{Command: command}, Body: []byte("a\x00secret")})
+		if len(fields) != 2 || fields[0].Name != "error" || strings.Contains(fields[0].Value, "secret") || fields[1].Value != "8 octets "+redacted {
+			t.Errorf("%v: %v", command, fields)
+		}
+	}
+}
+
 func TestFieldNames(t *testing.T) {
 	for _, c := range []struct {
 		body wire.Body

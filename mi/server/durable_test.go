@@ -269,8 +269,8 @@ func TestWebhookByMI(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if strings.Contains(string(e.JSON), "0123456789abcdef") {
-			t.Errorf("the secret is told: %s", e.JSON)
+		if strings.Contains(string(e.JSON), "0123456789abcdef") || strings.Contains(string(e.JSON), "hidden") {
+			t.Errorf("a secret is told: %s", e.JSON)
 		}
 	}
 }

@@ -117,7 +117,11 @@ func (s *Server) gathered(config []gateway.KeyChange, tables []gateway.TableChan
 		faults = append(faults, t.Faults...)
 		*of[t.Table] = asChanges(t.Changes)
 	}
-	for _, f := range append(faults, s.options.Config.CheckCertificates()...) {
+	for _, f := range s.options.Config.CheckCertificates() {
+		f.Reason += "; what was read before stays in use"
+		faults = append(faults, f)
+	}
+	for _, f := range faults {
 		result.Faults = append(result.Faults, mi.Fault(f))
 	}
 	return result

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -260,6 +261,9 @@ func (d *Deliverer) attempt(ctx context.Context, h *store.Hook) error {
 		}
 	}
 	response, err := d.client.Do(request)
+	if named := new(url.Error); errors.As(err, &named) {
+		return named.Err // without the URL: numbers and texts may be in it, and the log has none
+	}
 	if err != nil {
 		return err
 	}

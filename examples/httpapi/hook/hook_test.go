@@ -168,6 +168,20 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// Why a server is not reached is told, and logged, without the URL, in which numbers and texts may be.
+func TestErrorsWithoutURL(t *testing.T) {
+	db := storetest.Open(t)
+	server := httptest.NewServer(nil)
+	server.Close() // nobody listens there
+	customer(t, db, "4711", server.URL+"/?text=topsecret")
+	receive(t, db, "4711", 0, 1)
+	run(t, db, hook.Options{Private: true, Schedule: []time.Duration{}})
+	eventually(t, "its death", func() bool { return len(states(t, db, store.HookDead)) == 1 })
+	if got := states(t, db, store.HookDead)[0].LastError; !strings.Contains(got, "connection refused") || strings.Contains(got, "topsecret") {
+		t.Error(got)
+	}
+}
+
 // What nobody takes is dead after the last attempt, can be seen, and is made again when it is ordered.
 func TestDead(t *testing.T) {
 	db := storetest.Open(t)
