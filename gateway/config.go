@@ -145,7 +145,7 @@ func (l *List) UnmarshalYAML(unmarshal func(any) error) error {
 	return unmarshal((*[]string)(l))
 }
 
-// WithDefaults gives a copy in which every key has a value.
+// WithDefaults gives a copy in which the keys that are missing have their values; some of section sip get theirs in package sip.
 func (c Config) WithDefaults() Config {
 	if c.Node == "" {
 		c.Node, _ = os.Hostname()

@@ -105,6 +105,23 @@ log:
 	}
 }
 
+// What is no text may come from the environment, too.
+func TestEnvironmentOfAnyType(t *testing.T) {
+	t.Setenv("REGISTRAR", "true")
+	t.Setenv("BODY", "30000")
+	t.Setenv("TIMEOUT", "90s")
+	t.Setenv("NETWORK", "10.0.0.0/8")
+	config, faults := ParseConfig([]byte("sip:\n  registrar: ${REGISTRAR}\n  max_body: ${BODY}\n  idle_timeout: ${TIMEOUT}\n  trusted:\n    - ${NETWORK}\ndefer:\n  enabled: ${REGISTRAR}\n"))
+	if s := config.SIP; len(faults) > 0 || !s.Registrar || s.MaxBody != 30000 || s.IdleTimeout != Duration(90*time.Second) || len(s.Trusted) != 1 ||
+		s.Trusted[0] != "10.0.0.0/8" || config.Defer.Enabled == nil || !*config.Defer.Enabled {
+		t.Errorf("%+v, faults %v", config, faults)
+	}
+	t.Setenv("REGISTRAR", "perhaps")
+	if _, faults := ParseConfig([]byte("sip:\n  registrar: ${REGISTRAR}")); len(faults) != 1 || faults[0].Path != "sip.registrar" {
+		t.Errorf("%v", faults)
+	}
+}
+
 // `records: pending` is short for the key below it.
 func TestShortRecords(t *testing.T) {
 	for text, want := range map[string]string{

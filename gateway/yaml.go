@@ -62,6 +62,16 @@ func (r *yamlReader) read(node ast.Node, into reflect.Value, path string) {
 	}
 	if into.Kind() != reflect.Struct {
 		ast.Walk(&expansion{reader: r, path: path}, node)
+		// As the environment had it: the library would look at the text of the file, or want another type.
+		if text, ok := node.(*ast.StringNode); ok {
+			if into.Kind() == reflect.Bool && (text.Value == "true" || text.Value == "false") {
+				into.SetBool(text.Value == "true")
+				return
+			}
+			if own, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok && own.UnmarshalText([]byte(text.Value)) == nil {
+				return
+			}
+		}
 		if err := yaml.NodeToValue(node, into.Addr().Interface()); err != nil {
 			r.fault(path, node, fmt.Sprintf("%s is not %s", short(node), wanted(into.Type())))
 		}

@@ -37,7 +37,7 @@ type Param struct {
 	Name     string
 	Optional bool
 	Want     string // what its value must be, for people: "a string"
-	index    int    // of the field
+	index    []int  // of the field
 	typ      reflect.Type
 }
 
@@ -60,14 +60,16 @@ var declarations []*Declaration
 func declare[P, R any](name, summary string) Method[P, R] {
 	d := &Declaration{Name: name, Summary: summary, Roles: []Role{RoleAdmin}, Changes: true, result: reflect.TypeFor[R]()}
 	t := reflect.TypeFor[P]()
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous { // its fields follow
+			continue
+		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		d.Params = append(d.Params, Param{
 			Name:     name,
 			Optional: options == "omitempty" || options == "omitzero",
 			Want:     wanted(name, f.Type),
-			index:    i,
+			index:    f.Index,
 			typ:      f.Type,
 		})
 	}

@@ -35,7 +35,7 @@ func TestMethods(t *testing.T) {
 		"route_add targets [to_match] [from_match] [ingress] [when] [priority] [strategy] [options] [name] [description] [enabled]",
 		"route_set id [targets] [to_match] [from_match] [ingress] [when] [priority] [strategy] [options] [name] [description] [enabled]",
 		"route_delete id", "route_reload",
-		"route_test from to [text] [ingress] [data] [data_coding] [connection] [receipt] [validity] [coding] [class]",
+		"route_test from to [text] [data] [data_coding] [connection] [receipt] [validity] [ref] [idempotency_key] [coding] [class] [service_type] [protocol_id] [priority] [udh] [tlvs] [defer] [ingress]",
 		"message_route id target", "message_reject id [code]",
 		"sip_list", "sip_user_add username password [numbers] [enabled]", "sip_user_set username [password] [numbers] [enabled]",
 		"sip_user_delete username", "sip_user_list", "sip_user_reload", "sip_contacts [username]", "sip_contact_delete username [contact]", "sip_trace [peer] [user] [seconds] [count] [text] [live]",

@@ -35,7 +35,7 @@ func (d *Declaration) decode(raw json.RawMessage, into reflect.Value) *Error {
 			}
 			continue
 		}
-		if err := unmarshal(value, into.Field(p.index)); err != nil {
+		if err := unmarshal(value, into.FieldByIndex(p.index)); err != nil {
 			return invalid(p.Name, "%s", err)
 		}
 	}

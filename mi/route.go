@@ -97,19 +97,10 @@ type RouteReloadResult struct {
 	Unchanged int `json:"unchanged"`
 }
 
-// RouteTestParams is a message, as for message_send, and the leg that it comes in by.
+// RouteTestParams is a message, as for message_send, and the leg that it comes in by. What a decision does not depend on is not heeded.
 type RouteTestParams struct {
-	From       string  `json:"from"`
-	To         string  `json:"to"`
-	Text       string  `json:"text,omitempty"`
-	Ingress    string  `json:"ingress,omitempty"` // sip, sip:USER, smpp:NAME, account:SYSTEM_ID; mi unless given
-	Data       Hex     `json:"data,omitempty"`
-	DataCoding *uint8  `json:"data_coding,omitempty"`
-	Connection string  `json:"connection,omitempty"`
-	Receipt    Receipt `json:"receipt,omitempty"`
-	Validity   uint32  `json:"validity,omitempty"` // seconds
-	Coding     string  `json:"coding,omitempty"`
-	Class      *uint8  `json:"class,omitempty"`
+	MessageSendParams
+	Ingress string `json:"ingress,omitempty"` // sip, sip:USER, smpp:NAME, account:SYSTEM_ID; mi unless given
 }
 
 // RouteTestResult is a decision.

@@ -39,7 +39,7 @@ func readConfig(file string) (gateway.Config, error) {
 	return config, nil
 }
 
-// checkAll is `sipsmppd -t`: every fault of the configuration and of table smpp on its own line.
+// checkAll is `sipsmppd -t`: every fault of the configuration and of the tables on its own line.
 func checkAll(ctx context.Context, config gateway.Config, err error, out io.Writer) error {
 	var faulty *gateway.FaultsError
 	var faults []sms.Fault
@@ -48,6 +48,11 @@ func checkAll(ctx context.Context, config gateway.Config, err error, out io.Writ
 			return err
 		}
 		faults = faulty.Faults
+	}
+	for _, f := range config.CheckCertificates() {
+		if !slices.ContainsFunc(faults, func(known sms.Fault) bool { return known.Path == f.Path }) {
+			faults = append(faults, f)
+		}
 	}
 	if store.CheckURL(config.DB) == nil { // else it is among the faults
 		rows, err := store.Check(ctx, config.DB)

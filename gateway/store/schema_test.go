@@ -135,6 +135,13 @@ func TestCheckChangesNothing(t *testing.T) {
 		if err != nil || len(faults) != 1 || faults[0].Error() != "smpp[name=acme].port: 70000 is not a port: want 1 to 65535" {
 			t.Errorf("%v, %v", faults, err)
 		}
+		if _, err := pool.Exec("INSERT INTO sip_user (username, realm) VALUES ('al', 'example.org')"); err != nil {
+			t.Fatal(err)
+		}
+		faults, err = Check(t.Context(), url)
+		if err != nil || len(faults) != 2 || !strings.HasPrefix(faults[1].Error(), `sip_user[username="al"].ha1: `) {
+			t.Errorf("%v, %v", faults, err)
+		}
 	})
 }
 

@@ -132,31 +132,45 @@ func Check(ctx context.Context, url string) ([]sms.Fault, error) {
 		return nil, src.fault(err)
 	}
 	var faults []sms.Fault
-	if has, err := db.hasTable(ctx, "smpp"); err != nil {
-		return nil, src.fault(err)
-	} else if has {
-		if _, faults, err = db.Connections(ctx); err != nil {
-			return nil, src.fault(err)
+	for _, t := range []struct {
+		name  string
+		check func(context.Context) ([]sms.Fault, error)
+	}{{"smpp", db.checkConnections}, {"smpp_account", db.checkAccounts}, {"sip_user", db.checkSIPUsers}, {"route", db.checkRoutes}} {
+		has, err := db.hasTable(ctx, t.name)
+		if err == nil && has {
+			var wrong []sms.Fault
+			wrong, err = t.check(ctx)
+			faults = append(faults, wrong...)
 		}
-	}
-	if has, err := db.hasTable(ctx, "smpp_account"); err != nil {
-		return faults, src.fault(err)
-	} else if has {
-		_, wrong, err := db.Accounts(ctx)
 		if err != nil {
 			return faults, src.fault(err)
 		}
-		faults = append(faults, wrong...)
 	}
-	if has, err := db.hasTable(ctx, "route"); err != nil || !has {
-		return faults, src.fault(err)
-	}
+	return faults, nil
+}
+
+func (db *DB) checkConnections(ctx context.Context) ([]sms.Fault, error) {
+	_, faults, err := db.Connections(ctx)
+	return faults, err
+}
+
+func (db *DB) checkAccounts(ctx context.Context) ([]sms.Fault, error) {
+	_, faults, err := db.Accounts(ctx)
+	return faults, err
+}
+
+func (db *DB) checkSIPUsers(ctx context.Context) ([]sms.Fault, error) {
+	_, faults, err := db.SIPUsers(ctx)
+	return faults, err
+}
+
+func (db *DB) checkRoutes(ctx context.Context) ([]sms.Fault, error) {
 	rules, err := db.Routes(ctx)
 	if err != nil {
-		return faults, src.fault(err)
+		return nil, err
 	}
-	_, wrong := route.Compile(rules, route.Options{})
-	return append(faults, wrong...), nil
+	_, faults := route.Compile(rules, route.Options{})
+	return faults, nil
 }
 
 // ready reaches the database and then does what is asked with its schema.

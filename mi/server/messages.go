@@ -14,20 +14,13 @@ import (
 
 // messageSend hands a message to the core and answers with what became of it.
 func (s *Server) messageSend(ctx context.Context, p mi.MessageSendParams, reply func(mi.MessageSendResult, error)) {
-	m, fault := message(p)
+	m, fault := s.message(p)
 	if fault == nil {
 		fault = callerOf(ctx).limit(m)
 	}
 	if fault != nil {
 		reply(mi.MessageSendResult{}, fault)
 		return
-	}
-	if len(p.TLVs) > 0 {
-		var err error
-		if m.TLVs, err = s.core.ParseTLVs(p.Connection, p.TLVs); err != nil {
-			reply(mi.MessageSendResult{}, badValue("tlvs", err.Error()))
-			return
-		}
 	}
 	if m.IdempotencyKey != "" {
 		s.core.AcceptOnce(m, func(o gateway.Once) { reply(sentOnce(o)) })
@@ -82,7 +75,19 @@ func sentOnce(o gateway.Once) (mi.MessageSendResult, error) {
 }
 
 // message makes the parameters a message of the core.
-func message(p mi.MessageSendParams) (*sms.Message, *mi.Error) {
+func (s *Server) message(p mi.MessageSendParams) (*sms.Message, *mi.Error) {
+	m, fault := plainMessage(p)
+	if fault == nil && len(p.TLVs) > 0 {
+		var err error
+		if m.TLVs, err = s.core.ParseTLVs(p.Connection, p.TLVs); err != nil {
+			return nil, badValue("tlvs", err.Error())
+		}
+	}
+	return m, fault
+}
+
+// plainMessage is message without the optional parameters.
+func plainMessage(p mi.MessageSendParams) (*sms.Message, *mi.Error) {
 	now := time.Now()
 	m := &sms.Message{
 		Ref:         p.Ref,

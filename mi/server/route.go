@@ -140,26 +140,18 @@ func (s *Server) routeReload(ctx context.Context, _ mi.None) (mi.RouteReloadResu
 // routeError gives an error about rules its code; one with faults lists them in its data.
 func routeError(err error) error {
 	if bad := new(gateway.FaultsError); errors.As(err, &bad) {
-		faults := make([]mi.Fault, len(bad.Faults))
-		for i, f := range bad.Faults {
-			faults[i] = mi.Fault(f)
-		}
-		return mi.NewError(mi.CodeBadValue, "table route would have bad rows, and nothing was changed", faults)
+		return mi.NewError(mi.CodeBadValue, "table route would have bad rows, and nothing was changed", faults(bad))
 	}
 	return coreError(err)
 }
 
 func (s *Server) routeTest(_ context.Context, p mi.RouteTestParams) (mi.RouteTestResult, error) {
 	result := mi.RouteTestResult{Targets: []mi.RouteTarget{}, Others: []mi.RouteOther{}}
-	send := mi.MessageSendParams{
-		From: p.From, To: p.To, Text: p.Text, Data: p.Data, DataCoding: p.DataCoding, Connection: p.Connection, Receipt: p.Receipt,
-		Validity: p.Validity, Coding: p.Coding, Class: p.Class,
-	}
 	empty := p.Text == "" && p.Data == nil // the numbers may be all that is asked about
 	if empty {
-		send.Text = "."
+		p.Text = "."
 	}
-	m, fault := message(send)
+	m, fault := s.message(p.MessageSendParams)
 	if fault != nil {
 		return result, fault
 	}

@@ -99,9 +99,12 @@ func TestRouteMethods(t *testing.T) {
 		{"route_delete", `[3]`, `"OK"`},
 		{"route_delete", `[4]`, `{"code":404,"message":"` + gateway.ErrUnknownRoute.Error() + `"}`},
 		{"route_reload", `[]`, `{"rules":2,"enabled":1,"added":1,"changed":0,"removed":0,"unchanged":1}`},
+		{"route_test", `{"from":"100","to":"+49151","text":"hi","receipt":"all","validity":60,"ref":"order 17","idempotency_key":"k","priority":1,"defer":false}`, // as for message_send
+			`{"id":3,"rule":"germany","targets":[{"target":"smpp:acme","state":"bound"}],` +
+				`"from":"100","to":"+49151","coding":"gsm7","segments":1,"receipt":"all","others":[{"id":7,"rule":"#7","why":"when: no"}],"asked":1}`},
 		{"route_test", `{"from":"100","to":"+49151","ingress":"sip:alice"}`, `{"id":3,"rule":"germany","targets":[{"target":"smpp:acme","state":"bound"}],` +
 			`"from":"100","to":"+49151","coding":"gsm7","segments":1,"receipt":false,"others":[{"id":7,"rule":"#7","why":"when: no"}],"asked":1}`},
-		{"route_test", `["100","+49151","hi","http"]`, `{"code":400,"message":"Bad value: ingress: want sip, sip:USER, smpp:NAME, account:SYSTEM_ID or mi",` +
+		{"route_test", `{"from":"100","to":"+49151","ingress":"http"}`, `{"code":400,"message":"Bad value: ingress: want sip, sip:USER, smpp:NAME, account:SYSTEM_ID or mi",` +
 			`"data":{"parameter":"ingress","reason":"want sip, sip:USER, smpp:NAME, account:SYSTEM_ID or mi"}}`},
 		{"message_route", `["` + zero + `","smpp:acme, sip"]`, `"OK"`},
 		{"message_route", `["7zzzzzzzzzzzzzzzzzzzzzzzzz","sip"]`, `{"code":404,"message":"` + gateway.ErrNotAwaiting.Error() + `"}`},
