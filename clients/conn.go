@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,14 +85,7 @@ func refused(response *http.Response, err error) error {
 	if len(reason) == 0 {
 		reason = []byte(response.Status)
 	}
-	return &mi.Error{Code: response.StatusCode, Message: string(trimmed(reason))}
-}
-
-func trimmed(b []byte) []byte {
-	for len(b) > 0 && b[len(b)-1] == '\n' {
-		b = b[:len(b)-1]
-	}
-	return b
+	return &mi.Error{Code: response.StatusCode, Message: strings.TrimRight(string(reason), "\n")}
 }
 
 // connected calls over a connection, which is made when it is needed and made anew after it broke.

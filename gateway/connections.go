@@ -139,12 +139,6 @@ func (g *Gateway) Connections() []smpp.ConnectionStatus {
 	return list
 }
 
-// HasConnection says that there is a connection with that name to send by.
-func (g *Gateway) HasConnection(name string) bool {
-	_, ok := g.table.Load().rows[name]
-	return ok
-}
-
 // Enable lets a connection bind again after Disable. What it does lasts until the next change of the row, or a restart; a row
 // says in column `enabled` what holds from then on. ErrUnknownConnection if there is none.
 func (g *Gateway) Enable(name string) error { return g.connections.Enable(name) }

@@ -62,7 +62,7 @@ func (h *Handler) serveDurable(w http.ResponseWriter, r *http.Request, filter ev
 			conn.Close(websocket.ClosePolicyViolation, clipReason(err.Error()))
 		}
 	})
-	err = CopySession(ctx, session, conn.Write)
+	err = Copy(ctx, session, conn.Write)
 	if cause := session.Cause(); cause != nil {
 		err = cause
 	}
@@ -115,24 +115,6 @@ func windowOf(s string) (int, error) {
 		return 0, fmt.Errorf("window=%.40q: want 1 to %d events", s, events.MaxWindow)
 	}
 	return n, nil
-}
-
-// CopySession writes a session's events, as many at once as gathered, until a write fails or the session ends.
-func CopySession(ctx context.Context, s *events.Session, write func(messages ...[]byte) error) error {
-	var messages [][]byte
-	for {
-		entries, err := s.Next(ctx)
-		if err != nil {
-			return err
-		}
-		messages = messages[:0]
-		for _, e := range entries {
-			messages = append(messages, e.JSON)
-		}
-		if err := write(messages...); err != nil {
-			return err
-		}
-	}
 }
 
 // hearAcks takes what a durable subscriber says until it is gone, or says something that is no acknowledgement.

@@ -211,9 +211,14 @@ func startOf(r *http.Request) (events.Start, error) {
 	return events.After(seq), nil
 }
 
-// Copy writes a subscription's events, as many at once as gathered, until a write fails or the context ends. The messages that
-// write gets are shared and must not be changed.
-func Copy(ctx context.Context, s *events.Subscription, write func(messages ...[]byte) error) error {
+// source gives events: an events.Subscription, or an events.Session of a durable one.
+type source interface {
+	Next(ctx context.Context) ([]events.Entry, error)
+}
+
+// Copy writes a source's events, as many at once as gathered, until a write fails, the source ends or the context does. The messages
+// that write gets are shared and must not be changed.
+func Copy(ctx context.Context, s source, write func(messages ...[]byte) error) error {
 	var messages [][]byte
 	for {
 		entries, err := s.Next(ctx)

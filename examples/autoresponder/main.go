@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"log"
+	"maps"
 	"os"
 	"os/signal"
 	"strings"
@@ -46,7 +47,8 @@ func run(ctx context.Context, url, number, text string) error {
 		if err != nil {
 			return err
 		}
-		if e, ok := event.Event.(events.MessageReceived); ok && time.Since(answered[e.From]) > time.Minute {
+		maps.DeleteFunc(answered, func(_ string, at time.Time) bool { return time.Since(at) > time.Minute })
+		if e, ok := event.Event.(events.MessageReceived); ok && answered[e.From].IsZero() {
 			if answer(ctx, c, e, text) != nil {
 				return nil // we are to end; it was not acknowledged, and comes again
 			}

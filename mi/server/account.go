@@ -93,7 +93,7 @@ func (s *Server) accountReload(ctx context.Context, _ mi.None) (mi.SMPPReloadRes
 	if err != nil {
 		return mi.SMPPReloadResult{}, err
 	}
-	return mi.SMPPReloadResult{Added: changes.Added, Changed: changes.Changed, Removed: changes.Removed, Unchanged: changes.Unchanged}, nil
+	return asChanges(changes), nil
 }
 
 // account is one as smpp_list shows it.

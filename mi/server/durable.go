@@ -101,7 +101,7 @@ func (p *peer) follow(d *events.Durable, window int) error {
 	p.durables[name] = session
 	p.wait.Go(func() {
 		defer session.Close()
-		_ = stream.CopySession(p.ctx, session, p.link.Write)
+		_ = stream.Copy(p.ctx, session, p.link.Write)
 		cause := session.Cause()
 		p.mu.Lock()
 		mine := p.durables[name] == session

@@ -99,7 +99,7 @@ func help(_ context.Context, p mi.HelpParams) (mi.HelpResult, error) {
 	}
 	b.WriteString("; roles: " + d.RolesText())
 	module, _, _ := strings.Cut(d.Name, "_")
-	if module != "smpp" && module != "account" && module != "message" && module != "route" {
+	if module != "smpp" && module != "account" && module != "message" && module != "route" && module != "sip" {
 		module = "core"
 	}
 	return mi.HelpResult{Help: b.String(), ExportedBy: module}, nil

@@ -53,6 +53,7 @@ func TestResults(t *testing.T) {
 		{"which", `["smpp_list"]`, `[[],["name"]]`},
 		{"which", `["smpp_lists"]`, `{"code":404,"message":"unknown MI command smpp_lists: which lists them"}`},
 		{"help", `[]`, `"Usage: help mi_cmd - returns information about 'mi_cmd'"`},
+		{"help", `["sip_list"]`, `{"Help":"sip_list - lists the SIP listeners, the next hops and how they are doing; roles: admin, operator, read","Exported by":"sip"}`},
 		{"help", `["smpp_enable"]`, `{"Help":"smpp_enable name - lets a connection bind that was disabled; name: a string; roles: admin, operator","Exported by":"smpp"}`},
 		{"help", `["x"]`, `{"code":404,"message":"unknown MI command x: which lists them"}`},
 		{"version", `[]`, `{"Server":"sipsmpp 1.2"}`},

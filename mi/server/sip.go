@@ -100,11 +100,7 @@ func sipError(err error) error {
 	case errors.Is(err, gateway.ErrSIPUserExists), errors.Is(err, gateway.ErrNoRegistrar):
 		return mi.NewError(mi.CodeConflict, err.Error(), nil)
 	case errors.As(err, &bad):
-		faults := make([]mi.Fault, len(bad.Faults))
-		for i, f := range bad.Faults {
-			faults[i] = mi.Fault(f)
-		}
-		return mi.NewError(mi.CodeBadValue, "a value is bad, and nothing was changed", faults)
+		return mi.NewError(mi.CodeBadValue, "a value is bad, and nothing was changed", faults(bad))
 	}
 	return err
 }

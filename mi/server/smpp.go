@@ -111,10 +111,5 @@ func reloaded(changes smpp.Changes, err error) (mi.SMPPReloadResult, error) {
 	if err != nil {
 		return mi.SMPPReloadResult{}, coreError(err)
 	}
-	return mi.SMPPReloadResult{
-		Added:     changes.Added,
-		Changed:   changes.Changed,
-		Removed:   changes.Removed,
-		Unchanged: changes.Unchanged,
-	}, nil
+	return asChanges(changes), nil
 }
