@@ -220,6 +220,49 @@ func TestUnwritten(t *testing.T) {
 	})
 }
 
+// Events that come without a pause keep none waiting: once the journal takes some again it takes all of them.
+func TestUnwrittenWhileEventsCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newFakeJournal()
+		r := newDurableRig(t, j, 0)
+		s := r.take(r.put("crm", ""), 1000)
+		j.set(true, errors.New("the disk is full"))
+		r.publish(1, 2)
+		synctest.Wait()
+		j.set(false, nil)
+		time.Sleep(rewritePause)
+		synctest.Wait()
+		r.publish(3, 3) // while those are being written
+		j.step(2)
+		synctest.Wait()
+		flushed := make(chan error, 1)
+		r.set.Flush(func(err error) { flushed <- err })
+		j.step(len(j.pending))
+		if err := <-flushed; err != nil {
+			t.Errorf("flushed: %v", err)
+		}
+		r.want(r.got(s), "1 2 3")
+	})
+}
+
+// What waits to be written when the node ends is written with the last of it.
+func TestUnwrittenAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newFakeJournal()
+		r := newDurableRig(t, j, 0)
+		d := r.put("crm", "")
+		j.set(true, errors.New("the disk is full"))
+		r.publish(1, 2)
+		synctest.Wait()
+		j.set(true, nil)
+		r.set.Close()
+		synctest.Wait()
+		if n := len(j.rows[d.id]); n != 2 {
+			t.Errorf("%d of 2 events are in the journal", n)
+		}
+	})
+}
+
 // What waits to be written holds up nobody whom it is not for, and who was held up goes on.
 func TestUnwrittenForAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

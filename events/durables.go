@@ -291,7 +291,8 @@ func (ds *Durables) All() []*Durable {
 	return list
 }
 
-// Close disconnects everybody. What waits stays in the journal, and what is published is still kept.
+// Close disconnects everybody, and queues for the last time what could not be written. What waits stays in the journal, and what is
+// published is still kept. Run has ended.
 func (ds *Durables) Close() {
 	ds.mu.Lock()
 	ds.closed = true
@@ -299,6 +300,7 @@ func (ds *Durables) Close() {
 	for _, d := range ds.All() {
 		d.end(ErrDurableClosed)
 	}
+	ds.resume()
 }
 
 func (ds *Durables) signal() {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -125,7 +126,8 @@ func (ds *Durables) written(k *Journalled, err error) {
 	}
 }
 
-// rewrite writes again what waits, and waits for what becomes of it.
+// rewrite writes again what waits, and waits for what becomes of it. Once the journal has taken all of that, what came meanwhile does
+// not wait any more either: while events come there would always be some.
 func (ds *Durables) rewrite(ctx context.Context) {
 	w := &ds.writing
 	w.Lock()
@@ -136,6 +138,7 @@ func (ds *Durables) rewrite(ctx context.Context) {
 		return
 	}
 	var wait sync.WaitGroup
+	var failed atomic.Bool
 	for _, k := range list {
 		if ctx.Err() != nil {
 			break
@@ -143,10 +146,16 @@ func (ds *Durables) rewrite(ctx context.Context) {
 		wait.Add(1)
 		ds.journal.Append(k, func(err error) {
 			defer wait.Done()
+			if err != nil {
+				failed.Store(true)
+			}
 			ds.written(k, err)
 		})
 	}
 	wait.Wait()
+	if !failed.Load() && ctx.Err() == nil {
+		ds.resume()
+	}
 	w.Lock()
 	left := len(w.unwritten)
 	set := left > 0 && !w.again
@@ -157,6 +166,20 @@ func (ds *Durables) rewrite(ctx context.Context) {
 		ds.log.Info("the events for durable subscriptions are written again")
 	case set:
 		time.AfterFunc(rewritePause, ds.signal)
+	}
+}
+
+// resume queues what waits to be written. What is published from here on goes to the journal at once, behind that.
+func (ds *Durables) resume() {
+	ds.hub.mu.Lock() // so that nothing is published in between
+	defer ds.hub.mu.Unlock()
+	w := &ds.writing
+	w.Lock()
+	list := w.unwritten
+	w.unwritten = nil
+	w.Unlock()
+	for _, k := range list {
+		ds.journal.Append(k, func(err error) { ds.written(k, err) })
 	}
 }
 
