@@ -49,6 +49,7 @@ type keeper struct {
 	flying   map[sms.ID]struct{}  // on their way: no other attempt is made until their end is written
 	finished map[sms.ID]struct{}  // whose end was written while the database is read; nil: it is not
 	asked    map[int64]*backlog   // queues to be tried whatever is known of their target
+	moved    map[int64]*backlog   // queues whose first message went another way: the next is looked at, too
 	unsaved  []func()             // writes that failed, to be made again
 	stopped  bool
 
@@ -65,13 +66,14 @@ type flight struct {
 	backlog  *backlog
 	loose    bool // it takes no place among those on their way
 	open     bool // the target has it
+	moved    bool // its route names other targets than those that it waited for
 }
 
 func newKeeper(g *Gateway, log *slog.Logger) *keeper {
 	return &keeper{
 		g: g, db: g.db, log: log, config: g.config.Defer, wake: make(chan struct{}, 1),
 		backlogs: make(map[string]*backlog), single: make(map[sms.Leg]*backlog), flying: make(map[sms.ID]struct{}),
-		asked: make(map[int64]*backlog),
+		asked: make(map[int64]*backlog), moved: make(map[int64]*backlog),
 	}
 }
 

@@ -110,13 +110,12 @@ func (k *keeper) delay(f *flight, d store.Deferral, done func()) {
 	}
 	k.mu.Unlock()
 	k.save(f, func(done func(error)) { k.db.Delay(d, left, done) }, func() {
-		now := time.Now()
 		k.mu.Lock()
 		if d.Waiting == store.WaitingTime {
 			b.dueAt(d.Next)
 		}
 		if left != 0 {
-			f.backlog.dueAt(now)
+			k.next(f, left)
 		}
 		k.mu.Unlock()
 		done()
@@ -188,10 +187,21 @@ func (k *keeper) end(f *flight, e store.End, done func()) {
 	k.mu.Unlock()
 	k.save(f, func(written func(error)) { k.db.End(e, written) }, func() {
 		if e.Followed {
-			k.due(f.backlog, time.Now())
+			k.mu.Lock()
+			k.next(f, e.Queue)
+			k.mu.Unlock()
 		}
 		done()
 	})
+}
+
+// next lets the scheduler look at the message that was behind one in its queue, which is due now. Where that went another way, it is
+// looked at though nobody is there whom it waits for. The lock is held.
+func (k *keeper) next(f *flight, queue int64) {
+	f.backlog.dueAt(time.Now())
+	if f.moved {
+		k.moved[queue] = f.backlog
+	}
 }
 
 // land frees the place that a message has among those on their way. Its id is free once its end is written. The lock is held.

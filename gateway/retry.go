@@ -80,7 +80,8 @@ func (k *keeper) round(ctx context.Context) time.Duration {
 	if mend {
 		k.mended = now
 	}
-	k.tryAsked(ctx, now)
+	k.tryAsked(ctx)
+	k.tryMoved(ctx)
 	k.mu.Lock()
 	list := make([]*backlog, 0, len(k.backlogs))
 	for _, b := range k.backlogs {
@@ -229,22 +230,27 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 	k.dropLost(b, claimed, records)
 	var list []*passage
 	var ids []sms.ID
-	var left []int64 // queues whose oldest message stays as it is
+	var left []int64 // queues whose oldest message stays as it is, or leaves
 	now := time.Now()
 	for _, r := range records {
 		f := &flight{deferral: *r.Deferral, backlog: b}
 		p := k.passage(r, f)
+		f.moved = len(p.route.Targets) > 0 && targetOf(p.route.Targets) != b.target
 		switch {
 		case !now.Before(f.deferral.GiveUp):
 			k.fail(p, expiredOutcome(f.deferral.GiveUp))
+			left = append(left, f.deferral.Queue)
 		case p.route.Loop || len(p.route.Targets) == 0:
 			k.putOff(p, sms.Failed(sms.Temporary, sms.CauseNoRoute, "no rule names a target for it now"))
 		case k.isAsked(b, f.deferral.Queue) || k.anyReady(p.route.Targets):
 			list, ids = append(list, p), append(ids, f.deferral.ID)
-		case forced && targetOf(p.route.Targets) == b.target:
+		case forced && !f.moved:
 			k.release(b, []store.Deferral{f.deferral})
 			left = append(left, f.deferral.Queue)
 		default:
+			if f.moved {
+				left = append(left, f.deferral.Queue)
+			}
 			k.putOff(p, sms.Failed(sms.Temporary, sms.CauseNotReady, "no target of its route is up"))
 		}
 	}
@@ -253,7 +259,7 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 	}
 	for _, d := range parked { // behind the attempt, or the delay, which has woken the one before it
 		if slices.Contains(left, d.Queue) {
-			continue // or nobody would be woken any more
+			continue // or nobody would wake it any more
 		}
 		d.Waiting, d.Next = store.WaitingBehind, now.Add(safetyTime)
 		k.db.Delay(d, 0, func(error) {}) // else it is only due once more
@@ -262,18 +268,11 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 }
 
 // tryAsked tries the oldest message of queues that somebody asked for, whatever is known of their target.
-func (k *keeper) tryAsked(ctx context.Context, now time.Time) {
+func (k *keeper) tryAsked(ctx context.Context) {
 	k.mu.Lock()
-	list := k.asked
-	var byBacklog map[*backlog][]int64
-	if len(list) > 0 {
-		byBacklog = make(map[*backlog][]int64)
-		for q, b := range list {
-			byBacklog[b] = append(byBacklog[b], q)
-		}
-	}
+	list := byBacklog(k.asked)
 	k.mu.Unlock()
-	for b, queues := range byBacklog {
+	for b, queues := range list {
 		_, err := k.try(ctx, b, len(queues), false, func() ([]store.Deferral, error) { return k.db.OldestDeferrals(ctx, queues) })
 		if err != nil {
 			k.failedToRead(ctx, err)
@@ -285,6 +284,37 @@ func (k *keeper) tryAsked(ctx context.Context, now time.Time) {
 		}
 		k.mu.Unlock()
 	}
+}
+
+// tryMoved looks at the oldest message of queues whose oldest went another way.
+func (k *keeper) tryMoved(ctx context.Context) {
+	k.mu.Lock()
+	list := byBacklog(k.moved)
+	clear(k.moved)
+	k.mu.Unlock()
+	for b, queues := range list {
+		_, err := k.try(ctx, b, len(queues), true, func() ([]store.Deferral, error) { return k.db.OldestDeferrals(ctx, queues) })
+		if err == nil {
+			continue
+		}
+		k.failedToRead(ctx, err)
+		k.mu.Lock()
+		for _, q := range queues {
+			k.moved[q] = b
+		}
+		k.mu.Unlock()
+	}
+}
+
+func byBacklog(queues map[int64]*backlog) map[*backlog][]int64 {
+	if len(queues) == 0 {
+		return nil
+	}
+	list := make(map[*backlog][]int64)
+	for q, b := range queues {
+		list[b] = append(list[b], q)
+	}
+	return list
 }
 
 func (k *keeper) isAsked(b *backlog, queue int64) bool {
