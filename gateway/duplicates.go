@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,6 +118,9 @@ func (d *duplicates) forget(now time.Time) {
 	}
 	clear(d.order[:n])
 	d.order = d.order[n:]
+	if len(d.order) > 2*len(d.known)+64 { // mostly such as were refused, behind one that is remembered for long
+		d.order = slices.DeleteFunc(d.order, func(s *submit) bool { return d.known[s.key] != s })
+	}
 }
 
 // keyOf tells submits apart by all that reaches a recipient, and by which part of a longer message they are.
