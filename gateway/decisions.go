@@ -76,8 +76,18 @@ func (d *decisions) expire() {
 	d.rearm()
 	d.mu.Unlock()
 	for _, p := range over {
-		p.ended(sms.Failed(sms.Temporary, sms.CauseNoAnswer, "no application decided in time"))
+		p.undecided()
 	}
+}
+
+// undecided goes on with a message that no application decided: the next target has its turn, unless the message has to wait behind
+// another.
+func (p *passage) undecided() {
+	if p.g.keeper.behind(p) {
+		p.g.keeper.keep(p, waitingBehind)
+		return
+	}
+	p.ended(sms.Failed(sms.Temporary, sms.CauseNoAnswer, "no application decided in time"))
 }
 
 // remove takes one out. The lock is held.

@@ -203,6 +203,24 @@ func TestApplicationDecides(t *testing.T) {
 	}
 }
 
+// What no application decided waits behind what waits for its recipient already.
+func TestUndecidedWaitsBehind(t *testing.T) {
+	refused := false
+	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: func(gatewaytest.Submit) gatewaytest.Action {
+		if !refused {
+			refused = true
+			return gatewaytest.Action{Status: 0x64}
+		}
+		return gatewaytest.Action{}
+	}}, nil)
+	r.rule(route.Rule{Name: "ask", Targets: "app?, smpp:smsc", Options: `{"wait":1}`})
+	for _, text := range []string{"one", "two"} {
+		if o := r.accept(&sms.Message{Text: text}); !o.Deferred {
+			t.Errorf("%s: %+v", text, o)
+		}
+	}
+}
+
 // The table is checked whole and swapped at once, survives a restart, and one bad row of an operator's changes nothing.
 func TestRouteReload(t *testing.T) {
 	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
