@@ -101,6 +101,11 @@ func recordedOf(r *store.Record) *recorded {
 // is says that it is the message with this id; nil is none.
 func (m *recorded) is(id sms.ID) bool { return m != nil && m.id == id }
 
+// has says that one of its segments has an SMSC id, in its normal form.
+func (m *recorded) has(key string) bool {
+	return slices.ContainsFunc(m.segments, func(s store.Segment) bool { return s.Key == key })
+}
+
 // learner is a leg's, for the smsc_id_format that the leg had then.
 type learner struct {
 	format string
@@ -162,9 +167,10 @@ func (r *reports) sent(leg sms.Leg) {
 
 // closeOne ends one sending. It gives the receipts for which no response can come any more.
 func (r *reports) closeOne(leg sms.Leg) (again []*incoming) {
-	if r.open[leg]--; r.open[leg] <= 0 {
-		delete(r.open, leg)
+	if r.open[leg]--; r.open[leg] > 0 {
+		return nil
 	}
+	delete(r.open, leg)
 	for in := range r.early {
 		if slices.Contains(r.siblings(in.leg), leg) && !r.mayCome(in.leg) {
 			again = append(again, r.unpark(in))
@@ -197,7 +203,7 @@ func (r *reports) expect(record *store.Record, write func(*store.Record, func(er
 	r.remember(record.Egress, known)
 	var again []*incoming
 	for in := range r.early {
-		if r.lookup(in, in.keys[:1]) != nil {
+		if known.has(in.keys[0]) && r.lookup(in, in.keys[:1]) != nil {
 			again = append(again, r.unpark(in))
 		}
 	}
