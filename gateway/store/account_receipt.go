@@ -45,7 +45,7 @@ func (db *DB) DelayReceipt(r AccountReceipt, done func(error)) {
 func (db *DB) DueReceipts(ctx context.Context, account string, now time.Time, limit int) (list []AccountReceipt, err error) {
 	rows, err := db.read.QueryContext(ctx, db.dialect.rebind(fmt.Sprintf(
 		"SELECT id, account, message_id, from_address, from_ton, from_npi, to_address, to_ton, to_npi, state, error, done_time, "+
-			"created, attempts, next_attempt, closing FROM account_receipt WHERE account = ? AND next_attempt <= ? ORDER BY id LIMIT %d", limit)),
+			"created, attempts, next_attempt, closing FROM account_receipt WHERE account = ? AND next_attempt <= ? ORDER BY next_attempt, id LIMIT %d", limit)),
 		escape(account), now.UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)

@@ -272,7 +272,7 @@ func (b *batch) endSegments(ctx context.Context, tx *sql.Tx) error {
 // selectOldestText finds the oldest message of each of n queues, NULL where one is empty. Each has a select of its own, which reads the
 // first of its entries in the index: grouped, all of them would be read, and a queue may have a million.
 func selectOldestText(n int) string {
-	const one = "SELECT MIN(id) FROM deferred WHERE queue = ?"
+	const one = "SELECT MIN(id) AS id FROM deferred WHERE queue = ?"
 	return one + strings.Repeat(" UNION ALL "+one, n-1)
 }
 
