@@ -141,7 +141,7 @@ fails on a message that was accepted and lost, on one that came out twice or was
 	fl.IntVar(&f.windows, "window", 0, "closed loop: most unanswered messages, each way (default 200, mo 100, mi 50)")
 	fl.Float64Var(&f.rate, "rate", 0, "open loop: messages per second, each way, in place of --window")
 	fl.StringVar(&f.from, "from", "+4915112345678", "sender")
-	fl.StringVar(&f.to, "to", "+4915187654321", "recipient")
+	fl.StringVar(&f.to, "to", "+4915187654321", "recipient; of mt, ten thousand of them, whose last four digits are the message's")
 	fl.IntVar(&f.length, "length", 80, "characters of text")
 	f.crowd.flags(fl)
 	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "longest wait for an answer")

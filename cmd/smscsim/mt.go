@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -80,7 +81,8 @@ func (m *mt) stop() {
 type template struct {
 	datagram []byte
 	numbers  []int
-	from     int // where the sender's number stands, of many; 0: there is one
+	to       []int // where the last digits of the recipient's number stand
+	from     int   // where the sender's number stands, of many; 0: there is one
 }
 
 // request makes the template: a request like that of a proxy (RFC 3428, 4), of fixed length.
@@ -111,6 +113,16 @@ func (m *mt) request() template {
 			t.numbers = append(t.numbers, at)
 		}
 	}
+	if number := strings.TrimRight(m.to, "0123456789"); len(m.to)-len(number) > recipientDigits {
+		for at := 0; ; {
+			i := bytes.Index(t.datagram[at:], []byte("sip:"+m.to+"@"))
+			if i < 0 {
+				break
+			}
+			at += i + len("sip:"+m.to) - recipientDigits
+			t.to = append(t.to, at)
+		}
+	}
 	if m.senders > 0 {
 		t.from = bytes.Index(t.datagram, []byte(from)) + len("+88")
 	}
@@ -122,7 +134,14 @@ func (t *template) fill(b []byte, n int) {
 	for _, at := range t.numbers {
 		putNumber(b[at:at+numberWidth], n)
 	}
+	for _, at := range t.to {
+		putNumber(b[at:at+recipientDigits], n%10_000)
+	}
 }
+
+// recipientDigits is how many of its last digits tell one recipient of a load from another: a load has ten thousand, since messages to
+// one go one after the other once one of them has to wait.
+const recipientDigits = 4
 
 func (m *mt) send(ctx context.Context) error {
 	t := m.request()
