@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -425,10 +426,10 @@ func (l *webhookLog) told() (reports, incoming map[string]map[string]int) {
 	defer l.mu.Unlock()
 	reports, incoming = make(map[string]map[string]int), make(map[string]map[string]int)
 	for id, d := range l.reports {
-		reports[id] = d
+		reports[id] = maps.Clone(d)
 	}
 	for text, d := range l.incoming {
-		incoming[text] = d
+		incoming[text] = maps.Clone(d)
 	}
 	return reports, incoming
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -20,13 +21,15 @@ var ErrClosed = errors.New("the database is closed")
 
 // write is a change that waits for its transaction.
 type write struct {
-	do   func(context.Context, Tx) error
-	err  error
-	done chan struct{}
+	do      func(context.Context, Tx) error
+	err     error
+	done    chan struct{}
+	claimed atomic.Bool // by the writer, which makes it, or by who gave it up before
 }
 
 // Write makes a change and returns when it is on disk. With an error nothing of it was done; the changes that share its
-// transaction are not touched by that. Where ctx ends first the change may or may not be made.
+// transaction are not touched by that. Where ctx ends before the change was begun it is not made; else its end is waited for, so that
+// what it writes into the caller's variables is written when Write returns.
 func (db *DB) Write(ctx context.Context, do func(context.Context, Tx) error) error {
 	w := &write{do: do, done: make(chan struct{})}
 	select {
@@ -40,7 +43,11 @@ func (db *DB) Write(ctx context.Context, do func(context.Context, Tx) error) err
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
-		return ctx.Err()
+		if w.claimed.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		<-w.done
+		return w.err
 	case <-db.ended:
 		select {
 		case <-w.done:
@@ -95,6 +102,9 @@ func (db *DB) transact(ctx context.Context, batch []*write) error {
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 	for _, w := range batch {
+		if !w.claimed.CompareAndSwap(false, true) {
+			continue // nobody waits for it any more
+		}
 		if _, err := tx.ExecContext(ctx, "SAVEPOINT one_change"); err != nil {
 			return err
 		}
