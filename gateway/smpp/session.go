@@ -538,9 +538,11 @@ func (s *session) tick() {
 			_ = s.requestLocked(wire.CmdEnquireLink, nil) // a header always encodes
 		}
 	}
-	if s.window.oldest != nil && cause == nil {
+	switch {
+	case cause != nil: // it is closed below, and nothing more is due
+	case s.window.oldest != nil:
 		s.arm(s.window.oldest.sent.Add(s.responseTimeout))
-	} else if s.state.bound() && s.enquireLink > 0 && !s.enquiring {
+	case s.state.bound() && s.enquireLink > 0 && !s.enquiring:
 		s.arm(s.lastRead.Add(s.enquireLink))
 	}
 	s.mu.Unlock()
