@@ -143,7 +143,7 @@ func TestShortRecords(t *testing.T) {
 }
 
 func TestConfigThatIsNoYAML(t *testing.T) {
-	for _, text := range []string{"sip: [", "just words", "- a\n- list", "a: 1\n---\nb: 2"} {
+	for _, text := range []string{"sip: [", "just words", "- a\n- list", "a: 1\n---\nb: 2", "sip:\n  listen: !tag\n"} {
 		if _, faults := ParseConfig([]byte(text)); len(faults) == 0 {
 			t.Errorf("%q: no fault", text)
 		}
@@ -191,6 +191,7 @@ func TestExampleConfig(t *testing.T) {
 func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte("sip:\n  listen: [udp:127.0.0.1:5060]\n"))
 	f.Add([]byte("db: ${HOME}\nsmpp: {reassembly_timeout: 5m}"))
+	f.Add([]byte("sip:\n  listen: !tag\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		config, _ := ParseConfig(data)
 		config.WithDefaults().Check()

@@ -72,7 +72,7 @@ func (r *yamlReader) read(node ast.Node, into reflect.Value, path string) {
 				return
 			}
 		}
-		if err := yaml.NodeToValue(node, into.Addr().Interface()); err != nil {
+		if err := decode(node, into.Addr().Interface()); err != nil {
 			r.fault(path, node, fmt.Sprintf("%s is not %s", short(node), wanted(into.Type())))
 		}
 		return
@@ -109,6 +109,17 @@ func (r *yamlReader) read(node ast.Node, into reflect.Value, path string) {
 		}
 		r.read(v.Value, field, below)
 	}
+}
+
+// decode puts a node into what a pointer points to. The library panics on some nodes, such as a tag without a value (goccy/go-yaml
+// 1.19.2), which is a fault of the document like any other.
+func decode(node ast.Node, into any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("yaml: %v", p)
+		}
+	}()
+	return yaml.NodeToValue(node, into)
 }
 
 func keys(t reflect.Type) []string {
