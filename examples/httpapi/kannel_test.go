@@ -113,7 +113,9 @@ text = "none"
 				t.Logf("%s said:\n%s", tool, said[max(0, len(said)-6000):])
 			}
 		})
-		time.Sleep(300 * time.Millisecond) // smsbox ends where bearerbox does not listen yet
+		if tool == "bearerbox" {
+			awaitListener(t, ports[1]) // smsbox ends where bearerbox does not listen yet
+		}
 	}
 
 	for _, tt := range []struct{ text, parameters string }{
@@ -146,6 +148,21 @@ text = "none"
 			case <-time.After(15 * time.Second):
 				t.Fatalf("Kannel passed no final report on")
 			}
+		}
+	}
+}
+
+// awaitListener returns once something takes connections at an address.
+func awaitListener(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing listens: %v", err)
 		}
 	}
 }
