@@ -193,3 +193,57 @@ func TestCommitWithoutAnswer(t *testing.T) {
 		}
 	})
 }
+
+// So has one that inserts no message: what it wrote is there once, and what it says of that is right.
+func TestCommitWithoutAnswerOfOtherWrites(t *testing.T) {
+	onEach(t, func(t *testing.T, address string) {
+		d, through := newDoor(t, address)
+		db := open(t, through)
+		subscription, err := db.PutEventSubscription(t.Context(), EventSubscription{Name: "crm", Filter: "{}"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, how := range map[string]cut{"before the server heard it": cutBefore, "before its answer": cutAfter} {
+			m, waits := message(name), deferred(name, 1, WaitingTime, received())
+			insert(t, db, sent(m, "acme", name))
+			insert(t, db, waits)
+			for seq := range uint64(3) {
+				wrote(t, func(done func(error)) { db.QueueEvent(queued(seq+1, subscription), done) })
+			}
+			lose := func() {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				if d.cut != 0 {
+					t.Errorf("cut %s: there was no COMMIT", name)
+				}
+				d.cut = how
+			}
+
+			lose()
+			now := report(t, db, SegmentReport{ID: m.ID, Part: 1, State: sms.StateDelivered, DoneTime: received()})
+			if !now.Changed || !now.Complete {
+				t.Errorf("cut %s: %+v, want what the report told", name, now)
+			}
+
+			lose()
+			ended := *sent(waits.Message, "acme", "ended "+name)
+			if err := wait(func(done func(error)) { db.End(End{Record: &ended, Queue: 1}, done) }); err != nil {
+				t.Errorf("cut %s: %v", name, err)
+			}
+			if found := find(t, db, sms.Connection("acme"), "ended "+name); len(found) != 1 {
+				t.Errorf("cut %s: %v", name, found)
+			}
+
+			lose()
+			dropped := 0
+			if err := wait(func(done func(error)) {
+				db.AckEvents(subscription, 3, func(n int, err error) { dropped = n; done(err) })
+			}); err != nil || dropped != 3 {
+				t.Errorf("cut %s: %d events dropped, %v; want 3", name, dropped, err)
+			}
+		}
+		if s := db.Stats(); s.Failed != 0 || s.Failing {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -36,7 +36,7 @@ func newBatch(ctx context.Context, db *DB) (*batch, error) {
 		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact,
 		queueEvent, ackEvents, reserveEvents, sealEvents, insertNote, dropNotes,
 		insertDeferred, attemptDeferred, postponeDeferred, delayDeferred, dropDeferred, selectOldest, promoteDeferred, endMessages, dropTexts,
-		freeKeys, replaceMessage, replaceDeferred, dropMessages)
+		freeKeys, replaceMessage, replaceDeferred, dropMessages, leaveMark)
 	return &batch{
 		db: db, statements: s, parts: map[sms.ID]struct{}{}, contacts: contactWrites{last: map[sms.ID]*sms.Contact{}},
 	}, err

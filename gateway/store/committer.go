@@ -97,9 +97,13 @@ type committer struct {
 	failed   atomic.Uint64 // writes
 	failedAt atomic.Int64  // when the last transaction failed, in Unix nanoseconds
 	tx       *batch
+	mark     mark
 }
 
 func newCommitter(ctx context.Context, db *DB, bound int) (*committer, error) {
+	if err := db.dropMarks(ctx); err != nil {
+		return nil, err
+	}
 	tx, err := newBatch(ctx, db)
 	if err != nil {
 		return nil, err
@@ -222,19 +226,23 @@ func (c *committer) commit(ops []op) {
 	var err error
 	begun := time.Now()
 	unanswered := false // a COMMIT was
+	c.mark.last++
 	for try := 1; ; try++ {
 		if err = c.transact(ops); err == nil {
 			break
 		}
 		var commit *commitError
 		unanswered = unanswered || errors.As(err, &commit)
-		if unanswered && c.committed(&err, ops, begun) {
+		if unanswered && c.db.dialect != sqliteDialect && c.committed(&err, ops, begun) {
 			err = nil
 			break
 		}
 		if !c.again(err, try, begun) {
 			break
 		}
+	}
+	if unanswered {
+		c.mark.row = ""
 	}
 	switch {
 	case err == nil:
@@ -267,8 +275,20 @@ func (c *committer) recovered() {
 func (c *committer) transact(ops []op) error {
 	ctx, cancel := c.db.deadline()
 	defer cancel()
+	marked := c.needsMark(ops)
+	if marked {
+		if err := c.makeMark(ctx); err != nil {
+			return &beginError{err}
+		}
+	}
 	begun := time.Now()
-	err := c.db.transact(ctx, func(tx *sql.Tx) error { return c.tx.run(ctx, tx, ops) })
+	err := c.db.transact(ctx, func(tx *sql.Tx) error {
+		err := c.tx.run(ctx, tx, ops)
+		if err == nil && marked {
+			err = c.tx.statements.exec(ctx, tx, statement{leaveMark, 1}, []any{c.mark.last, c.mark.row})
+		}
+		return err
+	})
 	if err == nil {
 		c.took.Since(begun)
 	}

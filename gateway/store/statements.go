@@ -70,6 +70,7 @@ const (
 	replaceMessage
 	replaceDeferred
 	dropMessages
+	leaveMark
 	selectKeys
 	selectMatches
 )
@@ -138,6 +139,8 @@ func (s statement) text(d *dialect) string {
 		return "UPDATE deferred SET give_up = ?, octets = ? WHERE id IN " + list(s.n)
 	case dropMessages:
 		return "DELETE FROM message WHERE id IN " + list(s.n)
+	case leaveMark:
+		return "UPDATE commit_mark SET mark = ? WHERE id = ?"
 	case freeKeys:
 		return "UPDATE message SET idempotency_key = NULL WHERE id IN " + list(s.n)
 	case selectKeys:

@@ -1,0 +1,9 @@
+-- +goose Up
+
+-- Where a transaction that inserts no message leaves a number, by which is known that it took effect though its COMMIT had no answer.
+-- A row is its writer's alone; an id sorts by time.
+CREATE TABLE commit_mark (
+    id CHAR(26) NOT NULL PRIMARY KEY,
+    node VARCHAR(255) NOT NULL,
+    mark BIGINT NOT NULL
+);
