@@ -283,7 +283,7 @@ func (o *outgoing) asks() bool {
 	return o.m.Receipt != sms.ReceiptNone && o.kind == "" && !o.bare && !o.m.ID.IsZero()
 }
 
-// unsent is told of a datagram that the kernel did not take.
+// unsent is told of a datagram that did not arrive.
 func (e *Endpoint) unsent(branch uint64, err error) {
 	if !errors.Is(err, syscall.EMSGSIZE) {
 		e.notThere(branch, err.Error())
@@ -292,13 +292,6 @@ func (e *Endpoint) unsent(branch uint64, err error) {
 	if o := e.pending.take(branch); o != nil {
 		o.fail(sms.Permanent, sms.CauseUnencodable, fmt.Sprintf("%d octets are too many for one datagram to %s", len(o.request), o.to.addr))
 		e.finish(o, o.failure)
-	}
-}
-
-// unreachable is told what ICMP quotes of a datagram that nobody took.
-func (e *Endpoint) unreachable(quoted []byte) {
-	if branch, ok := quotedBranch(quoted); ok {
-		e.notThere(branch, "nobody listens there")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -31,6 +32,8 @@ type fakeSocket struct {
 	in     chan sentAt
 	closed chan struct{}
 
+	unreadable atomic.Bool
+
 	mu   sync.Mutex
 	sent []sentAt
 	fail error // of every write
@@ -43,6 +46,9 @@ func newFakeSocket() *fakeSocket {
 func (f *fakeSocket) readRefusal([]byte) (int, bool, bool) { return 0, false, false }
 
 func (f *fakeSocket) ReadBatch(ms []ipv4.Message, _ int) (int, error) {
+	if f.unreadable.Load() {
+		return 0, syscall.ENOBUFS
+	}
 	select {
 	case d := <-f.in:
 		ms[0].N, ms[0].Addr = copy(ms[0].Buffers[0], d.b), d.to
@@ -68,6 +74,13 @@ func (f *fakeSocket) LocalAddr() net.Addr {
 	return &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5060}
 }
 func (f *fakeSocket) Close() error { close(f.closed); return nil }
+
+// unreachable is what ICMP quotes of a datagram that nobody took.
+func (c *client) unreachable(quoted []byte) {
+	if branch, ok := quotedBranch(quoted); ok {
+		c.unsent(branch, errNobodyListens)
+	}
+}
 
 // take gives what was sent since the last call.
 func (f *fakeSocket) take() []sentAt {
@@ -439,7 +452,14 @@ func TestFailover(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newClient(t, hopA, hopB)
 			c.fail = syscall.ENETUNREACH
-			c.text("one")
+			c.Send(&sms.Message{To: sms.ParseAddress("+491"), Text: "one"}, func(o sms.Outcome) {
+				c.told(o)
+				if !c.sockets[0].writing.TryLock() {
+					t.Error("nothing can be sent while it is told")
+					return
+				}
+				c.sockets[0].writing.Unlock()
+			})
 			if o := c.outcome(t); o.Fate != sms.NotSent || o.Severity != sms.Temporary || o.Cause != sms.CauseNotReady ||
 				!strings.Contains(o.Detail, "192.0.2.11:5070: network is unreachable") {
 				t.Errorf("outcome %+v", o)
@@ -580,4 +600,26 @@ func BenchmarkSend(b *testing.B) {
 	if accepted != n {
 		b.Fatalf("%d of %d accepted", accepted, n)
 	}
+}
+
+// A socket that cannot be read is read again, and the log is not flooded.
+func TestReadFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		socket := newFakeSocket()
+		socket.unreadable.Store(true)
+		var log strings.Builder
+		c := newEndpoint(Config{OutboundURI: []string{hopA}}, handlerFunc(nil), slog.New(slog.NewTextHandler(&log, nil)))
+		c.addSocket(socket)
+		c.Start()
+		pass(time.Minute)
+		if lines := strings.Count(log.String(), "\n"); lines < 60 || lines > 70 {
+			t.Errorf("%d lines in a minute", lines)
+		}
+		socket.unreadable.Store(false)
+		socket.in <- sentAt{b: "?", to: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 7).To4(), Port: 5060}}
+		if pass(time.Second); len(socket.in) > 0 {
+			t.Error("it is not read any more")
+		}
+		_ = c.Close(t.Context())
+	})
 }

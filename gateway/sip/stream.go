@@ -300,6 +300,7 @@ func listenTCP(address string) (net.Listener, error) {
 }
 
 func (t *streamListener) accept() {
+	var failing backoff
 	for {
 		conn, err := t.l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -308,9 +309,10 @@ func (t *streamListener) accept() {
 		if err != nil {
 			// Out of file descriptors, mostly: it passes, and must neither end the listener nor spin.
 			t.e.log.Warn("accepting failed; going on", "listener", t.by.String()+":"+t.l.Addr().String(), "error", err)
-			time.Sleep(50 * time.Millisecond)
+			failing.wait(t.e.ctx)
 			continue
 		}
+		failing = 0
 		if !t.e.admits(addrPort(conn.RemoteAddr()).Addr(), t.by) {
 			_ = conn.Close()
 			continue

@@ -50,6 +50,7 @@ type udpSocket struct {
 	writing sync.Mutex // of who sends
 	ms      []ipv4.Message
 	spare   []*packet
+	lost    []lostPacket
 
 	mu   sync.Mutex
 	out  []*packet
@@ -137,6 +138,7 @@ func (s *udpSocket) read() {
 	}
 	var in inbox
 	var rests gather.Rest
+	var failing backoff
 	for {
 		n, err := s.conn.ReadBatch(ms, 0)
 		if errors.Is(err, net.ErrClosed) {
@@ -144,12 +146,15 @@ func (s *udpSocket) read() {
 		}
 		if err != nil {
 			// An ICMP error shows up as an error of the next call. Any other must not end the listener, nor spin.
-			if !s.readRefusals() {
+			if lost, came := s.readRefusals(nil); came {
+				s.tell(lost)
+			} else {
 				s.e.log.Warn("reading failed; going on", "listener", s.name(), "error", err)
-				time.Sleep(10 * time.Millisecond)
+				failing.wait(s.e.ctx)
 			}
 			continue
 		}
+		failing = 0
 		s.e.cfg.Gather.Begin()
 		for i := range ms[:max(n, 0)] {
 			if addr, ok := ms[i].Addr.(*net.UDPAddr); ok {
@@ -193,7 +198,6 @@ func (s *udpSocket) write() {
 		if !late {
 			s.writing.Lock()
 			s.flush()
-			s.writing.Unlock()
 		}
 	}
 	_ = s.conn.Close()
@@ -210,10 +214,10 @@ func (s *udpSocket) Flush() {
 		return
 	}
 	s.flush()
-	s.writing.Unlock()
 }
 
-// flush sends what is queued, as much in one call as there is. s.writing is held.
+// flush sends what is queued, as much in one call as there is. s.writing is held, and given up before those hear of it whose
+// datagrams did not arrive.
 func (s *udpSocket) flush() {
 	s.mu.Lock()
 	out := s.out
@@ -226,6 +230,25 @@ func (s *udpSocket) flush() {
 	}
 	clear(out)
 	s.spare = out
+	lost := s.lost
+	s.lost = nil
+	s.writing.Unlock()
+	s.tell(lost)
+}
+
+// lostPacket is a request that did not arrive, as far as this machine knows: the kernel did not take it, or nobody there did.
+type lostPacket struct {
+	branch uint64
+	err    error
+}
+
+// errNobodyListens is what ICMP tells.
+var errNobodyListens = errors.New("nobody listens there")
+
+func (s *udpSocket) tell(lost []lostPacket) {
+	for _, l := range lost {
+		s.e.unsent(l.branch, l.err)
+	}
 }
 
 // sendBatch sends packets in one call, and what that left in others.
@@ -236,18 +259,20 @@ func (s *udpSocket) sendBatch(batch []*packet) {
 	}
 	for sent, tries := 0, 0; sent < len(ms); {
 		n, err := s.conn.WriteBatch(ms[sent:], 0)
-		switch {
-		case err == nil && n > 0:
+		if err == nil && n > 0 {
 			sent, tries = sent+n, 0
-		case tries < 64 && s.readRefusals():
-			tries++ // the error was that of an earlier datagram; this one was not tried
-		default:
-			s.e.count[byUDP].dropped.Add(1)
-			if batch[sent].branch != 0 {
-				s.e.unsent(batch[sent].branch, err)
-			}
-			sent, tries = sent+1, 0
+			continue
 		}
+		var came bool
+		if s.lost, came = s.readRefusals(s.lost); came && tries < 64 {
+			tries++ // the error was that of an earlier datagram; this one was not tried
+			continue
+		}
+		s.e.count[byUDP].dropped.Add(1)
+		if batch[sent].branch != 0 {
+			s.lost = append(s.lost, lostPacket{batch[sent].branch, err})
+		}
+		sent, tries = sent+1, 0
 	}
 	for i, p := range batch {
 		ms[i].Buffers[0], ms[i].Addr = nil, nil
@@ -255,19 +280,21 @@ func (s *udpSocket) sendBatch(batch []*packet) {
 	}
 }
 
-// readRefusals takes the ICMP errors that came and tells the client transactions that they name. It is false if there was none.
-func (s *udpSocket) readRefusals() bool {
+// readRefusals takes the ICMP errors that came, and appends the requests that nobody took to lost. came is false if there was no
+// error.
+func (s *udpSocket) readRefusals(lost []lostPacket) (_ []lostPacket, came bool) {
 	var b [2048]byte
-	for i := range 1024 {
+	for range 1024 {
 		n, unreachable, ok := s.conn.readRefusal(b[:])
 		if !ok {
-			return i > 0
+			break
 		}
-		if unreachable {
-			s.e.unreachable(b[:n])
+		came = true
+		if branch, ours := quotedBranch(b[:n]); unreachable && ours {
+			lost = append(lost, lostPacket{branch, errNobodyListens})
 		}
 	}
-	return true
+	return lost, came
 }
 
 func (s *udpSocket) name() string { return "udp:" + s.local.String() }
