@@ -16,7 +16,7 @@ import (
 // Config is the configuration: the YAML file as a struct. Its zero value works: WithDefaults fills in what is missing.
 type Config struct {
 	Node string `yaml:"node"` // name of this gateway in events and metrics
-	DB   string `yaml:"db"`
+	DB   string `yaml:"db"`   // URL, or file:PATH of a file that holds it
 
 	SIP     SIPConfig     `yaml:"sip"`
 	SMPP    SMPPConfig    `yaml:"smpp"`
@@ -200,12 +200,26 @@ func or[T comparable](value *T, def T) {
 	}
 }
 
+// ReadDB gives the database's URL, read from its file where it is in one.
+func (c Config) ReadDB() (string, error) {
+	path, file := strings.CutPrefix(c.DB, "file:")
+	if !file {
+		return c.DB, nil
+	}
+	b, err := os.ReadFile(path)
+	return strings.TrimSpace(string(b)), err
+}
+
 // Check names every fault of a configuration that has its defaults, each by its path.
 func (c Config) Check() []sms.Fault {
 	var faults []sms.Fault
 	fault := func(path, reason string) { faults = append(faults, sms.Fault{Path: path, Reason: reason}) }
 
-	if err := store.CheckURL(c.DB); err != nil {
+	url, err := c.ReadDB()
+	if err == nil {
+		err = store.CheckURL(url)
+	}
+	if err != nil {
 		fault("db", err.Error())
 	}
 	sipConfig, sipFaults := c.sip()

@@ -3,9 +3,12 @@ package gateway
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"sipsmpp/gateway/sms"
 )
 
 func TestParseConfig(t *testing.T) {
@@ -196,4 +199,27 @@ func FuzzParseConfig(f *testing.F) {
 		config, _ := ParseConfig(data)
 		config.WithDefaults().Check()
 	})
+}
+
+// The URL of the database may be in a file of its own, since it holds a password.
+func TestDatabaseFromAFile(t *testing.T) {
+	path := t.TempDir() + "/db"
+	c := Config{DB: "file:" + path}.WithDefaults()
+	faulty := func() bool {
+		return slices.ContainsFunc(c.Check(), func(f sms.Fault) bool { return f.Path == "db" })
+	}
+	if !faulty() {
+		t.Error("a file that is not there is no fault")
+	}
+	for text, good := range map[string]bool{"postgres://gw:s3cret@db/sms\n": true, "oracle://x\n": false} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if url, err := c.ReadDB(); url != strings.TrimSpace(text) || err != nil {
+			t.Errorf("%q, %v", url, err)
+		}
+		if faulty() == good {
+			t.Errorf("%q: a fault: %v", text, !good)
+		}
+	}
 }

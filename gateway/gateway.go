@@ -115,7 +115,11 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.defaultName = config.SMPP.DefaultConnection
 	g.stored.Store(&routeTable{})
 	g.table.Store(&connectionTable{rows: make(map[string]sms.ConnectionConfig)})
-	db, err := store.Open(ctx, config.DB, store.WithNode(config.Node), store.WithLogger(log), store.WithGather(g.gather))
+	url, err := config.ReadDB()
+	if err != nil {
+		return nil, fmt.Errorf("db: %w", err)
+	}
+	db, err := store.Open(ctx, url, store.WithNode(config.Node), store.WithLogger(log), store.WithGather(g.gather))
 	if err != nil {
 		return nil, err
 	}

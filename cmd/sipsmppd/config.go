@@ -54,8 +54,8 @@ func checkAll(ctx context.Context, config gateway.Config, err error, out io.Writ
 			faults = append(faults, f)
 		}
 	}
-	if store.CheckURL(config.DB) == nil { // else it is among the faults
-		rows, err := store.Check(ctx, config.DB)
+	if url, err := config.ReadDB(); err == nil && store.CheckURL(url) == nil { // else it is among the faults
+		rows, err := store.Check(ctx, url)
 		if err != nil {
 			rows = []sms.Fault{{Path: "db", Reason: strings.TrimPrefix(err.Error(), "db: ")}}
 		}
