@@ -183,6 +183,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.sweeper.Go(func() { g.sweep(background) })
 	g.sweeper.Go(func() { g.purge(background) })
 	g.sweeper.Go(func() { g.closeReports(background) })
+	g.sweeper.Go(func() { g.expireReceipts(background) })
 	g.sweeper.Go(func() { g.durables.Run(background) })
 	g.sweeper.Go(func() { g.relay.run(background) })
 	g.sweeper.Go(func() { g.keeper.run(background) })

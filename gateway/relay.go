@@ -190,7 +190,6 @@ func (r *relay) signal() {
 func (r *relay) run(ctx context.Context) {
 	tick := time.NewTicker(relayTick)
 	defer tick.Stop()
-	var swept time.Time
 	for {
 		select {
 		case <-r.wake:
@@ -203,18 +202,22 @@ func (r *relay) run(ctx context.Context) {
 				r.log.Error("the receipts that wait for an account could not be read", "account", account, "error", err)
 			}
 		}
-		if now := time.Now(); now.Sub(swept) > 10*time.Minute {
-			swept = now
-			n, err := r.db.ExpireReceipts(ctx, now.Add(-receiptsKept))
-			if err != nil && ctx.Err() == nil {
-				r.log.Error("old receipts could not be dropped", "error", err)
-			}
-			if n > 0 {
-				r.expired.Add(uint64(n))
-				r.log.Warn("receipts were dropped that no bind of their account took for three days", "count", n)
-			}
-		}
 	}
+}
+
+// expireReceipts drops the receipts that no bind of their account took in time, a few at a time.
+func (g *Gateway) expireReceipts(ctx context.Context) {
+	dropped := 0
+	g.sweepRecords(ctx, "old receipts", "dropped", purgeInterval, func() (more bool, err error) {
+		n, err := g.db.ExpireReceipts(ctx, time.Now().Add(-receiptsKept), purgeCount)
+		g.relay.expired.Add(uint64(n))
+		dropped += n
+		if more = n == purgeCount; !more && dropped > 0 {
+			g.log.Warn("receipts were dropped that no bind of their account took for three days", "count", dropped)
+			dropped = 0
+		}
+		return more, err
+	})
 }
 
 // fill sends the due receipts of an account, as many as may be on their way.

@@ -79,19 +79,11 @@ func (db *DB) DueReceipts(ctx context.Context, account string, now time.Time, li
 	return list, nil
 }
 
-// ExpireReceipts drops the receipts that were made before a time, and says how many.
-func (db *DB) ExpireReceipts(ctx context.Context, before time.Time) (n int64, err error) {
-	err = db.transact(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, db.dialect.rebind("DELETE FROM account_receipt WHERE id < ?"), firstID(before).String())
-		if err == nil {
-			n, err = result.RowsAffected()
-		}
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("db: %w", err)
-	}
-	return n, nil
+// ExpireReceipts drops receipts that were made before a time, at most limit of them, oldest first, and says how many. As with Purge, a
+// limit of some hundreds keeps it from holding up the committer.
+func (db *DB) ExpireReceipts(ctx context.Context, before time.Time, limit int) (int, error) {
+	return db.dropSome(ctx, []string{"DELETE FROM account_receipt WHERE id IN "},
+		fmt.Sprintf("SELECT id FROM account_receipt WHERE id < ? ORDER BY id LIMIT %d", limit), firstID(before).String())
 }
 
 func flag(is bool) int64 {

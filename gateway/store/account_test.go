@@ -155,11 +155,32 @@ func TestAccountReceipts(t *testing.T) {
 		if got := due("shop", at.Add(time.Hour)); !slices.Equal(got, want[:1]) {
 			t.Errorf("%+v", got)
 		}
-		if n, err := db.ExpireReceipts(t.Context(), time.Now().Add(-time.Hour)); n != 0 || err != nil {
-			t.Errorf("%d, %v", n, err)
+	})
+}
+
+// What no bind of its account took is dropped, oldest first, and never much at once.
+func TestExpireReceipts(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		m := message("m")
+		insert(t, db, sent(m, "acme", "17"))
+		var owed []AccountReceipt
+		for range 5 {
+			owed = append(owed, AccountReceipt{ID: ids.Next(), Account: "shop", Message: m.ID, State: sms.StateDelivered})
 		}
-		if n, err := db.ExpireReceipts(t.Context(), time.Now().Add(time.Hour)); n != 1 || err != nil {
-			t.Errorf("%d, %v", n, err)
+		report(t, db, SegmentReport{ID: m.ID, Part: 1, State: sms.StateDelivered, Keep: func(MessageReport) []AccountReceipt { return owed }})
+
+		soon := time.Now().Add(time.Hour)
+		for _, e := range []struct {
+			before time.Time
+			want   int
+		}{{soon.Add(-2 * time.Hour), 0}, {soon, 2}, {soon, 2}, {soon, 1}, {soon, 0}} {
+			if n, err := db.ExpireReceipts(t.Context(), e.before, 2); n != e.want || err != nil {
+				t.Errorf("%d, %v, want %d", n, err, e.want)
+			}
+			if left, err := db.DueReceipts(t.Context(), "shop", soon, 10); err != nil || len(left) > 0 && left[len(left)-1].ID != owed[4].ID {
+				t.Errorf("%+v, %v: want the youngest to be left", left, err)
+			}
 		}
 	})
 }

@@ -151,27 +151,28 @@ func (db *DB) segments(ctx context.Context, ids []any, records map[string]*Recor
 // Purge drops records that were made before a time, at most limit of them, oldest first, and says how many; deferred ones stay.
 // A limit of some hundreds keeps it from holding up the committer: call it again while it drops that many.
 func (db *DB) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return db.dropSome(ctx, []string{"DELETE FROM message_segment WHERE message_id IN ", "DELETE FROM message WHERE id IN "},
+		fmt.Sprintf("SELECT id FROM message WHERE id < ? AND state <> ? ORDER BY id LIMIT %d", limit), firstID(before).String(), string(RecordDeferred))
+}
+
+// dropSome drops by deletes, in one transaction, what a query gives the ids of.
+func (db *DB) dropSome(ctx context.Context, deletes []string, query string, args ...any) (int, error) {
 	var ids []any
 	err := db.transact(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, db.dialect.rebind(fmt.Sprintf(
-			"SELECT id FROM message WHERE id < ? AND state <> ? ORDER BY id LIMIT %d", limit)),
-			firstID(before).String(), string(RecordDeferred))
+		rows, err := tx.QueryContext(ctx, db.dialect.rebind(query), args...)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
+		if err := scanAll(rows, func() error {
 			var id string
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
+			err := rows.Scan(&id)
 			ids = append(ids, id)
-		}
-		if err := rows.Err(); err != nil {
+			return err
+		}); err != nil {
 			return err
 		}
 		for some := range slices.Chunk(ids, 200) {
-			for _, query := range []string{"DELETE FROM message_segment WHERE message_id IN ", "DELETE FROM message WHERE id IN "} {
+			for _, query := range deletes {
 				if _, err := tx.ExecContext(ctx, db.dialect.rebind(query+list(len(some))), some...); err != nil {
 					return err
 				}
