@@ -270,8 +270,14 @@ func (b *batch) endSegments(ctx context.Context, tx *sql.Tx) error {
 }
 
 // selectOldestText finds the oldest message of each of n queues, NULL where one is empty. Each has a select of its own, which reads the
-// first of its entries in the index: grouped, all of them would be read, and a queue may have a million.
-func selectOldestText(n int) string {
+// first of its entries in the index: grouped, all of them would be read, and a queue may have a million. PostgreSQL takes the least id of
+// a queue that has much of the table to be near the least of all, and reads the table from there, unless only the queue's index can have
+// the order that is asked for.
+func selectOldestText(d *dialect, n int) string {
+	if d == postgresDialect {
+		return "SELECT (SELECT id FROM deferred WHERE queue BETWEEN q.queue AND q.queue ORDER BY queue, id LIMIT 1) AS id " +
+			"FROM (VALUES (?::bigint)" + strings.Repeat(", (?::bigint)", n-1) + ") q(queue)"
+	}
 	const one = "SELECT MIN(id) AS id FROM deferred WHERE queue = ?"
 	return one + strings.Repeat(" UNION ALL "+one, n-1)
 }

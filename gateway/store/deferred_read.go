@@ -109,7 +109,7 @@ func (db *DB) OldestDeferrals(ctx context.Context, queues []int64) (oldest []Def
 		for i, q := range some {
 			args[i] = q
 		}
-		part, err := db.deferrals(ctx, "WHERE id IN (SELECT id FROM ("+selectOldestText(len(some))+") oldest)", args...)
+		part, err := db.deferrals(ctx, "WHERE id IN (SELECT id FROM ("+selectOldestText(db.dialect, len(some))+") oldest)", args...)
 		if err != nil {
 			return nil, err
 		}

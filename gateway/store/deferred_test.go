@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -240,6 +241,42 @@ func TestEndOfWhatCannotBeStored(t *testing.T) {
 		}
 		if r, err := db.Message(t.Context(), bad.Message.ID); err != nil || r.State != RecordDeferred || r.Deferral == nil {
 			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// The oldest of a queue is found by the queue's index, though most of what waits is in that queue and came after all the rest.
+func TestOldestIsFoundByItsIndex(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		if db.dialect != postgresDialect {
+			t.Skip("the others find the least id of a queue by the index whatever is in it")
+		}
+		for _, query := range []string{
+			"INSERT INTO deferred SELECT lpad(n::text, 26, '0'), 'gw', 'smpp:acme', CASE WHEN n <= 10000 THEN n ELSE -7 END, 0, n, n, 1, 1, 0, 0, '', n " +
+				"FROM generate_series(1, 30000) n",
+			"ANALYZE deferred",
+		} {
+			if _, err := db.write.ExecContext(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, n := range chunks {
+			args := make([]any, n)
+			for i := range args {
+				args[i] = -7
+			}
+			var plan []string
+			if err := db.read.Select(&plan, db.dialect.rebind("EXPLAIN "+selectOldestText(db.dialect, n)), args...); err != nil {
+				t.Fatal(err)
+			}
+			if text := strings.Join(plan, "\n"); !strings.Contains(text, "deferred_queue") || strings.Contains(text, "deferred_pkey") {
+				t.Errorf("of %d queues:\n%s", n, text)
+			}
+		}
+		oldest, err := db.OldestDeferrals(t.Context(), []int64{-7, 5, 20000})
+		if err != nil || len(oldest) != 2 || oldest[0].Queue+oldest[1].Queue != -2 {
+			t.Errorf("%+v, %v", oldest, err)
 		}
 	})
 }

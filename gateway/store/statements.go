@@ -125,7 +125,7 @@ func (s statement) text(d *dialect) string {
 	case dropDeferred:
 		return "DELETE FROM deferred WHERE id IN " + list(s.n)
 	case selectOldest:
-		return selectOldestText(s.n)
+		return selectOldestText(d, s.n)
 	case promoteDeferred:
 		return "UPDATE deferred SET waiting = 0, next_attempt = ? WHERE id IN " + list(s.n)
 	case endMessages:
