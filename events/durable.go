@@ -157,17 +157,16 @@ const (
 func (d *Durable) Take(peer string, window int) (*Session, error) {
 	s := &Session{d: d, window: window, peer: peer, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	ds := d.set
-	ds.mu.Lock()
-	gone, closed := ds.byName[d.name] != d, ds.closed
-	ds.mu.Unlock()
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	ds.mu.Lock() // throughout: Delete and Close end the session of who came before
+	defer ds.mu.Unlock()
 	switch {
-	case closed:
+	case ds.closed:
 		return nil, ErrDurableClosed
-	case gone:
+	case ds.byName[d.name] != d:
 		return nil, ErrEnded
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.session != nil {
 		d.session.finish(ErrTakenOver)
 	}

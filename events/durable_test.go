@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,31 @@ func TestDurable(t *testing.T) {
 			t.Error("it is still there")
 		}
 	})
+}
+
+// Who takes a subscription while it is ended, or the node ends, has it for no longer than that.
+func TestTakeAtTheEnd(t *testing.T) {
+	for i := range 100 {
+		r := newDurableRig(t, newFakeJournal(), 0)
+		d := r.put("crm", "")
+		var takers sync.WaitGroup
+		for range 1000 { // so many that they wait for one another
+			takers.Go(func() {
+				for err := error(nil); err == nil; {
+					_, err = d.Take("test", 1)
+				}
+			})
+		}
+		if i%2 == 0 {
+			r.set.Close()
+		} else if err := r.set.Delete(t.Context(), "crm"); err != nil {
+			t.Fatal(err)
+		}
+		takers.Wait()
+		if _, connected := d.Standing(); connected {
+			t.Fatal("somebody has it still")
+		}
+	}
 }
 
 // A window that is full is waited for, whoever is behind: in memory or in the journal.

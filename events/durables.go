@@ -95,6 +95,7 @@ type Journalled struct {
 	hub    *Hub
 	loss   EventsLost // Count > 0: what is kept is that events were lost
 	json   []byte
+	queued bool // again, after it could not be written
 }
 
 // Subscriptions are the IDs of those that take the event.
@@ -300,7 +301,7 @@ func (ds *Durables) Close() {
 	for _, d := range ds.All() {
 		d.end(ErrDurableClosed)
 	}
-	ds.resume()
+	ds.rewrite()
 }
 
 func (ds *Durables) signal() {
@@ -327,7 +328,7 @@ func (ds *Durables) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		ds.rewrite(ctx)
+		ds.rewrite()
 		for _, d := range ds.All() {
 			if due && d.over(time.Now()) {
 				ds.expire(ctx, d)

@@ -13,13 +13,14 @@ import (
 	"time"
 )
 
-// fakeJournal is a journal in memory. Its writes end when step says so, or at once where auto is set.
+// fakeJournal is a journal in memory. Its writes end when step or commit says so, or at once where auto is set.
 type fakeJournal struct {
 	mu      sync.Mutex
 	auto    bool
 	fail    error // of every write
+	refuse  error // of every write, within the call: as many are queued as may
 	spoiled uint64
-	pending []func()
+	pending []fakeWrite
 
 	draining bool
 	rows     map[int64][]Entry
@@ -33,11 +34,27 @@ func newFakeJournal() *fakeJournal {
 	return &fakeJournal{auto: true, rows: map[int64][]Entry{}, specs: map[int64]Stored{}}
 }
 
-func (j *fakeJournal) queue(write func()) {
+// fakeWrite is a queued write, and what is told once it has ended.
+type fakeWrite struct {
+	write func() error
+	done  func(error)
+}
+
+func (j *fakeJournal) queue(write func() error, done func(error)) {
 	j.mu.Lock()
+	if refusal := j.refuse; refusal != nil {
+		j.mu.Unlock()
+		done(refusal)
+		return
+	}
 	defer j.mu.Unlock()
-	j.pending = append(j.pending, write)
-	if j.auto && !j.draining { // as the committer: in order, and not within the call
+	j.pending = append(j.pending, fakeWrite{write, done})
+	j.start()
+}
+
+// start ends what is queued as the committer does: in order, and not within the call. The lock is held.
+func (j *fakeJournal) start() {
+	if j.auto && !j.draining && len(j.pending) > 0 {
 		j.draining = true
 		go j.drain()
 	}
@@ -61,17 +78,46 @@ func (j *fakeJournal) set(auto bool, fail error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.auto, j.fail = auto, fail
+	j.start()
 }
 
-// step ends the oldest writes.
+// setRefuse makes writes be refused.
+func (j *fakeJournal) setRefuse(refusal error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.refuse = refusal
+}
+
+// killed is the journal as another process finds it: with what was written.
+func (j *fakeJournal) killed() *fakeJournal {
+	next := newFakeJournal()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	next.specs, next.ids = j.specs, j.ids
+	for id, rows := range j.rows {
+		next.rows[id] = slices.Clone(rows)
+	}
+	return next
+}
+
+// step ends the oldest writes, one after the other.
 func (j *fakeJournal) step(n int) {
 	for range n {
-		j.mu.Lock()
-		write := j.pending[0]
-		j.pending = j.pending[1:]
-		j.mu.Unlock()
-		write()
+		j.commit(1)[0]()
 	}
+}
+
+// commit ends the oldest writes together, as one transaction does. What it gives tells what became of them, in their order.
+func (j *fakeJournal) commit(n int) (tell []func()) {
+	j.mu.Lock()
+	writes := j.pending[:n]
+	j.pending = j.pending[n:]
+	j.mu.Unlock()
+	for _, w := range writes {
+		err := w.write()
+		tell = append(tell, func() { w.done(err) })
+	}
+	return tell
 }
 
 func (j *fakeJournal) failure(seq uint64) error {
@@ -85,10 +131,9 @@ func (j *fakeJournal) failure(seq uint64) error {
 }
 
 func (j *fakeJournal) Append(k *Journalled, done func(error)) {
-	j.queue(func() {
+	j.queue(func() error {
 		if err := j.failure(k.Seq); err != nil {
-			done(err)
-			return
+			return err
 		}
 		notification := k.JSON()
 		j.mu.Lock()
@@ -99,8 +144,8 @@ func (j *fakeJournal) Append(k *Journalled, done func(error)) {
 			j.notes = append(j.notes, k.Note)
 		}
 		j.mu.Unlock()
-		done(nil)
-	})
+		return nil
+	}, done)
 }
 
 func (j *fakeJournal) put(id int64, e Entry) {
@@ -113,21 +158,21 @@ func (j *fakeJournal) put(id int64, e Entry) {
 }
 
 func (j *fakeJournal) Acknowledge(id int64, upTo uint64, done func(int, error)) {
-	j.queue(func() {
+	n := 0
+	j.queue(func() error {
 		if err := j.failure(0); err != nil {
-			done(0, err)
-			return
+			return err
 		}
 		j.mu.Lock()
-		n := len(j.rows[id])
+		defer j.mu.Unlock()
+		n = len(j.rows[id])
 		j.rows[id] = slices.DeleteFunc(j.rows[id], func(e Entry) bool { return e.Seq <= upTo })
 		n -= len(j.rows[id])
-		j.mu.Unlock()
-		done(n, nil)
-	})
+		return nil
+	}, func(err error) { done(n, err) })
 }
 
-func (j *fakeJournal) Flush(done func(error)) { j.queue(func() { done(j.failure(0)) }) }
+func (j *fakeJournal) Flush(done func(error)) { j.queue(func() error { return j.failure(0) }, done) }
 
 func (j *fakeJournal) Read(_ context.Context, id int64, after uint64, limit int) ([]Entry, error) {
 	j.mu.Lock()

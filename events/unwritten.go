@@ -2,17 +2,19 @@ package events
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// While the journal cannot be written, what is to be kept waits in memory, in order and up to a bound, and is written again until
-// it is. A subscriber is given nothing beyond the first that waits.
+// While the journal cannot be written, what is to be kept waits in memory, in order and up to a bound, and is queued again until it is
+// written. A subscriber is given nothing beyond the first that waits for it.
+//
+// Events reach the journal's queue in the order of their numbers, and the journal tells in the order of its queue what became of them. So
+// one that is written has all before it on disk, but for those that failed: from then on they are in unwritten, also while they are
+// queued again, until they are written.
 
 const (
 	maxUnwritten = 20_000
@@ -30,7 +32,8 @@ var (
 type writing struct {
 	sync.Mutex
 	unwritten []*Journalled // by number
-	again     bool          // a timer is set to try
+	holds     bool          // what is published waits behind those, too: one of them is not queued
+	again     bool          // a timer is set to queue them
 }
 
 func compareJournalled(k *Journalled, seq uint64) int { return cmp.Compare(k.Seq, seq) }
@@ -39,25 +42,38 @@ func compareJournalled(k *Journalled, seq uint64) int { return cmp.Compare(k.Seq
 func (ds *Durables) keep(k *Journalled) {
 	w := &ds.writing
 	w.Lock()
-	if len(w.unwritten) > 0 {
+	if w.holds {
 		w.add(k)
 		w.Unlock()
 		return
 	}
 	w.Unlock()
+	ds.append(k)
+}
+
+func (ds *Durables) append(k *Journalled) {
 	ds.journal.Append(k, func(err error) { ds.written(k, err) })
 }
 
-// add puts one where its number belongs. Beyond the bound the two oldest become a loss. The lock is held.
+// add puts one where its number belongs. Beyond the bound the two oldest that are not queued become a loss. The lock is held.
 func (w *writing) add(k *Journalled) {
-	i, found := slices.BinarySearchFunc(w.unwritten, k.Seq, compareJournalled)
-	if !found {
-		w.unwritten = slices.Insert(w.unwritten, i, k)
-	}
+	i, _ := slices.BinarySearchFunc(w.unwritten, k.Seq, compareJournalled)
+	w.unwritten = slices.Insert(w.unwritten, i, k)
 	if len(w.unwritten) <= maxUnwritten {
 		return
 	}
-	a, b := w.unwritten[0], w.unwritten[1]
+	for i, b := range w.unwritten[1:] {
+		if a := w.unwritten[i]; !a.queued && !b.queued {
+			w.unwritten[i+1] = lossOf(a, b)
+			copy(w.unwritten[1:], w.unwritten[:i]) // mostly none
+			w.unwritten = w.unwritten[1:]
+			return
+		}
+	}
+}
+
+// lossOf is a loss in place of two events, one behind the other.
+func lossOf(a, b *Journalled) *Journalled {
 	lost := &Journalled{Seq: b.Seq, Time: b.Time, hub: b.hub, loss: EventsLost{Count: a.worth() + b.worth(), FromSeq: a.from(), ToSeq: b.Seq}}
 	lost.takers = slices.Clone(a.takers)
 	for _, d := range b.takers {
@@ -65,8 +81,7 @@ func (w *writing) add(k *Journalled) {
 			lost.takers = append(lost.takers, d)
 		}
 	}
-	w.unwritten = w.unwritten[1:]
-	w.unwritten[0] = lost
+	return lost
 }
 
 // worth is how many events one stands for, and from the number of the first.
@@ -91,14 +106,16 @@ func (k *Journalled) lose() {
 func (ds *Durables) written(k *Journalled, err error) {
 	w := &ds.writing
 	w.Lock()
-	i, waited := slices.BinarySearchFunc(w.unwritten, k.Seq, compareJournalled)
-	waited = waited && w.unwritten[i] == k
+	i, waits := slices.BinarySearchFunc(w.unwritten, k.Seq, compareJournalled)
 	if err == nil {
-		if waited {
+		if waits {
 			w.unwritten = slices.Delete(w.unwritten, i, i+1)
 		}
 		behind := len(w.unwritten) > 0
 		w.Unlock()
+		if waits && !behind {
+			ds.log.Info("the events for durable subscriptions are written again")
+		}
 		entry := Entry{Seq: k.Seq, Time: k.Time, Event: k.event, JSON: k.JSON()}
 		if k.loss.Count > 0 {
 			entry.Event = k.loss
@@ -112,7 +129,8 @@ func (ds *Durables) written(k *Journalled, err error) {
 	if errors.Is(err, ErrUnkeepable) {
 		k.lose()
 	}
-	if !waited {
+	k.queued, w.holds = false, true
+	if !waits {
 		w.add(k)
 	}
 	set := !w.again
@@ -126,60 +144,23 @@ func (ds *Durables) written(k *Journalled, err error) {
 	}
 }
 
-// rewrite writes again what waits, and waits for what becomes of it. Once the journal has taken all of that, what came meanwhile does
-// not wait any more either: while events come there would always be some.
-func (ds *Durables) rewrite(ctx context.Context) {
-	w := &ds.writing
-	w.Lock()
-	w.again = false
-	list := slices.Clone(w.unwritten)
-	w.Unlock()
-	if len(list) == 0 {
-		return
-	}
-	var wait sync.WaitGroup
-	var failed atomic.Bool
-	for _, k := range list {
-		if ctx.Err() != nil {
-			break
-		}
-		wait.Add(1)
-		ds.journal.Append(k, func(err error) {
-			defer wait.Done()
-			if err != nil {
-				failed.Store(true)
-			}
-			ds.written(k, err)
-		})
-	}
-	wait.Wait()
-	if !failed.Load() && ctx.Err() == nil {
-		ds.resume()
-	}
-	w.Lock()
-	left := len(w.unwritten)
-	set := left > 0 && !w.again
-	w.again = w.again || set
-	w.Unlock()
-	switch {
-	case left == 0:
-		ds.log.Info("the events for durable subscriptions are written again")
-	case set:
-		time.AfterFunc(rewritePause, ds.signal)
-	}
-}
-
-// resume queues what waits to be written. What is published from here on goes to the journal at once, behind that.
-func (ds *Durables) resume() {
+// rewrite queues again what waits to be written and is not queued. What is published from here on is queued behind that.
+func (ds *Durables) rewrite() {
 	ds.hub.mu.Lock() // so that nothing is published in between
 	defer ds.hub.mu.Unlock()
 	w := &ds.writing
 	w.Lock()
-	list := w.unwritten
-	w.unwritten = nil
+	var list []*Journalled
+	for _, k := range w.unwritten {
+		if !k.queued {
+			k.queued = true
+			list = append(list, k)
+		}
+	}
+	w.holds, w.again = false, false
 	w.Unlock()
 	for _, k := range list {
-		ds.journal.Append(k, func(err error) { ds.written(k, err) })
+		ds.append(k)
 	}
 }
 
@@ -208,11 +189,16 @@ func (ds *Durables) Unwritten() int {
 func (ds *Durables) Flush(done func(error)) {
 	w := &ds.writing
 	w.Lock()
-	wait := len(w.unwritten) > 0
+	holds := w.holds
 	w.Unlock()
-	if wait {
+	if holds {
 		done(ErrUnwritten)
 		return
 	}
-	ds.journal.Flush(done)
+	ds.journal.Flush(func(err error) {
+		if err == nil && ds.Unwritten() > 0 { // one that was queued before
+			err = ErrUnwritten
+		}
+		done(err)
+	})
 }

@@ -5,7 +5,8 @@
 //   node durable.js BINARIES DATABASE [KILLS]
 //
 // BINARIES is the folder of sipsmppd and sipsmpp-cli. DATABASE is a db: value of the gateway whose tables may be used. It ends
-// with 1 and says what differs if one thing is not as it should be.
+// with 1 and says what differs if one thing is not as it should be, with what each program had seen around that, and leaves the
+// gateway's log.
 'use strict';
 const { spawn } = require('node:child_process');
 const crypto = require('node:crypto');
@@ -20,6 +21,7 @@ const WebSocket = require('ws');
 const [binaries, database, kills = '5'] = process.argv.slice(2);
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-durable-'));
 const secret = 'a secret of the receiver';
+const node = `durable-${process.pid}`; // a port that was free may be another's gateway a moment later
 
 let failures = 0;
 function check(what, ok, detail) {
@@ -62,13 +64,22 @@ const smsc = smpp.createServer({}, session => {
 // --- what a program makes of its events: each once, by seq ---
 
 class Ledger {
-  constructor(name) { Object.assign(this, { name, last: 0, seen: new Map(), of: new Map(), doubles: 0, faults: [] }); }
+  constructor(name) { Object.assign(this, { name, last: 0, seen: new Map(), of: new Map(), doubles: 0, faults: [], trail: [] }); }
+  note(what) { this.trail.push(`${performance.now().toFixed().padStart(7)} ${what}`); }
+  fault(what) {
+    this.faults.push(what);
+    this.note(`FAULT: ${what}`);
+  }
   take({ method, params }) {
-    if (method === 'E_EVENTS_LOST') this.faults.push(`lost ${JSON.stringify(params)}`);
     const what = `${method} ${params.id}`;
+    this.note(`${params.seq} ${what}`);
+    if (method === 'E_EVENTS_LOST') this.fault(`lost ${JSON.stringify(params)}`);
+    if (params.node !== node) this.fault(`${params.seq} is of node ${params.node}`);
     if (params.seq <= this.last) {
       this.doubles++;
-      if (this.seen.get(params.seq) !== what) this.faults.push(`${params.seq} was ${this.seen.get(params.seq)} and is ${what}`);
+      const was = this.seen.get(params.seq);
+      if (!was) this.fault(`${params.seq} ${what} (${sent.has(params.id) ? 'answered' : 'not answered'}) comes for the first time after ${this.last}`);
+      else if (was !== what) this.fault(`${params.seq} was ${was} and is ${what}`);
       return;
     }
     this.last = params.seq;
@@ -77,6 +88,16 @@ class Ledger {
     this.of.get(params.id).add(method);
   }
   has(id, method) { return this.of.get(id)?.has(method); }
+  // lacks gives the messages that were answered and of which an event is missing.
+  lacks() {
+    return [...sent.keys()].filter(id => !this.has(id, 'E_MESSAGE_RECEIVED') || !this.has(id, 'E_MESSAGE_SENT') && !this.has(id, 'E_MESSAGE_DEFERRED'));
+  }
+  // story is what it saw around its first fault, and around the messages of which it lacks something.
+  story() {
+    const at = new Set([this.trail.findIndex(line => line.includes('FAULT'))]);
+    for (const id of this.lacks().slice(0, 3)) at.add(this.trail.findIndex(line => line.includes(id)));
+    return [...at].filter(i => i >= 0).map(i => `${this.name}:\n${this.trail.slice(Math.max(0, i - 40), i + 20).join('\n')}`).join('\n');
+  }
 }
 
 // --- the durable subscriber: it dies after some events, mostly before it has acknowledged them ---
@@ -88,14 +109,21 @@ function follow(port) {
   if (!following) return;
   const ws = new WebSocket(`ws://127.0.0.1:${port}/events?durable=ledger&filter=E_MESSAGE_*`);
   let left = 1 + Math.floor(Math.random() * 200);
-  ws.on('open', () => lives++);
+  let open = false;
+  ws.on('open', () => { lives++; open = true; subscriber.note('open'); });
   ws.on('error', () => {});
-  ws.on('close', () => setTimeout(() => follow(port), 10));
+  ws.on('close', code => {
+    if (open) subscriber.note(`closed with ${code}${left < 0 ? ' by itself' : ''}`);
+    setTimeout(() => follow(port), 10);
+  });
   ws.on('message', data => {
     if (left-- <= 0) return ws.terminate();
     const event = JSON.parse(data);
     subscriber.take(event);
-    if (Math.random() < 0.1) ws.send(JSON.stringify({ jsonrpc: '2.0', method: 'ack', params: { seq: event.params.seq } }));
+    if (Math.random() < 0.1) {
+      subscriber.note(`acknowledges ${event.params.seq}`);
+      ws.send(JSON.stringify({ jsonrpc: '2.0', method: 'ack', params: { seq: event.params.seq } }));
+    }
   });
 }
 
@@ -114,12 +142,13 @@ function listen(port) {
       const body = Buffer.concat(parts);
       const { 'sipsmpp-timestamp': timestamp, 'sipsmpp-signature': signature, 'sipsmpp-seq': seq, 'sipsmpp-event': names } = request.headers;
       const expected = `sha256=${crypto.createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest('hex')}`;
-      if (signature !== expected) hook.faults.push(`the signature is ${signature}, not ${expected}`);
-      if (Math.abs(Date.now() / 1000 - timestamp) > 60) hook.faults.push(`the timestamp is ${timestamp}`);
+      if (signature !== expected) hook.fault(`the signature is ${signature}, not ${expected}`);
+      if (Math.abs(Date.now() / 1000 - timestamp) > 60) hook.fault(`the timestamp is ${timestamp}`);
       const events = JSON.parse(body);
-      if (events.at(-1).params.seq !== Number(seq)) hook.faults.push(`Sipsmpp-Seq ${seq} of ${events.at(-1).params.seq}`);
-      if (!events.every(e => names.split(',').includes(e.method))) hook.faults.push(`Sipsmpp-Event ${names}`);
+      if (events.at(-1).params.seq !== Number(seq)) hook.fault(`Sipsmpp-Seq ${seq} of ${events.at(-1).params.seq}`);
+      if (!events.every(e => names.split(',').includes(e.method))) hook.fault(`Sipsmpp-Event ${names}`);
       const status = mood();
+      hook.note(`a post of ${events[0].params.seq} to ${seq} is answered ${status}`);
       answered.set(status, (answered.get(status) ?? 0) + 1);
       if (status === 0) { // it took them, and dies before it says so
         events.forEach(e => hook.take(e));
@@ -136,9 +165,11 @@ function listen(port) {
 
 let gateway;
 let ports;
-function start() {
+const mark = what => [subscriber, hook].forEach(ledger => ledger.note(`-- ${what} --`));
+async function start() {
   gateway = spawn(path.join(binaries, 'sipsmppd'), ['-c', path.join(work, 'sipsmpp.yaml')], { stdio: ['ignore', 'ignore', fs.openSync(path.join(work, 'log'), 'a')] });
-  return until('the gateway', () => fetch(`http://127.0.0.1:${ports.mi}/readyz`).then(r => r.ok, () => false));
+  await until('the gateway', () => fetch(`http://127.0.0.1:${ports.mi}/readyz`).then(r => r.ok, () => false));
+  mark('the gateway is ready');
 }
 const ended = () => new Promise(resolve => gateway.once('exit', resolve));
 async function mi(method, params = {}) {
@@ -163,16 +194,12 @@ async function send() {
   }
 }
 
-// complete says that a program has every event of every message that was answered.
-const complete = ledger => [...sent.keys()].every(id =>
-  ledger.has(id, 'E_MESSAGE_RECEIVED') && (ledger.has(id, 'E_MESSAGE_SENT') || ledger.has(id, 'E_MESSAGE_DEFERRED')));
-
 async function main() {
   ports = { smsc: await freePort(), mi: await freePort(), hook: await freePort() };
   await new Promise(resolve => smsc.listen(ports.smsc, '127.0.0.1', resolve));
   fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), [
-    'node: durable', `db: ${database}`, "sip: {listen: ['udp:127.0.0.1:0']}", "smpp: {listen: ['127.0.0.1:0']}",
-    `mi: {listen: '127.0.0.1:${ports.mi}', webhooks: ['http://127.0.0.1:${ports.hook}/hooks']}`, 'log: {level: error}', '',
+    `node: ${node}`, `db: ${database}`, "sip: {listen: ['udp:127.0.0.1:0']}", "smpp: {listen: ['127.0.0.1:0']}",
+    `mi: {listen: '127.0.0.1:${ports.mi}', webhooks: ['http://127.0.0.1:${ports.hook}/hooks']}`, 'log: {level: warn}', '',
   ].join('\n'));
   await start();
   const { connections } = await mi('smpp_list');
@@ -205,6 +232,7 @@ async function main() {
     mood = [() => 500, () => 0, () => 302, () => 204][i % 4];
     gateway.kill('SIGKILL');
     await ended();
+    mark(`the gateway is killed, after ${sent.size} answers`);
     await start();
     if (i % 2) { // the receiver, too
       server.closeAllConnections();
@@ -218,8 +246,8 @@ async function main() {
   await Promise.all(senders);
   console.log(`       ${sent.size} messages answered, ${kills} kills of the gateway, ${lives} lives of the subscriber, ${posts} posts (${[...answered].map(([s, n]) => `${n} with ${s || 'nothing'}`).join(', ')})`);
   for (const ledger of [subscriber, hook]) {
-    await until(`every event of ${ledger.name}`, () => ledger.faults.length > 0 || complete(ledger)).catch(e => ledger.faults.push(e.message));
-    check(`${ledger.name} has every event of every message that was answered`, complete(ledger), ledger.faults[0]);
+    const complete = await until(`every event of ${ledger.name}`, () => ledger.lacks().length === 0).catch(() => false);
+    check(`${ledger.name} has every event of every message that was answered`, complete, `it lacks some of ${ledger.lacks()}`);
     const unreported = [];
     let reports = 0;
     for (const [id, wanted] of sent) {
@@ -243,8 +271,12 @@ async function main() {
 
 main().catch(e => { check('to the end', false, e.stack); }).finally(() => {
   gateway?.kill('SIGKILL');
-  if (failures > 0) console.log(fs.readFileSync(path.join(work, 'log'), 'utf8').slice(-3000));
-  fs.rmSync(work, { recursive: true, force: true });
+  if (failures > 0) {
+    for (const ledger of [subscriber, hook]) console.log(ledger.story());
+    console.log(`${fs.readFileSync(path.join(work, 'log'), 'utf8').slice(-3000)}\nthe whole log is in ${work}`);
+  } else {
+    fs.rmSync(work, { recursive: true, force: true });
+  }
   console.log(failures ? `${failures} failures` : 'all is well');
   process.exit(failures ? 1 : 0);
 });
