@@ -144,3 +144,32 @@ func TestUnmatchedReceipt(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// A receipt that cannot be written, or looked up, is not answered with success: the SMSC sends it again, and then it is told once.
+func TestReceiptWithoutTheDatabase(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: with(gatewaytest.Action{NoReceipt: true})}, nil)
+	for _, remembered := range []bool{true, false} {
+		m, ids := r.awaiting(sms.ReceiptFinal, "x")
+		if !remembered {
+			r.restart()
+		}
+		its := gatewaytest.Deliver{
+			From: "491", To: "100", ESMClass: 0x04, ShortMessage: []byte("id:" + ids[0] + " stat:DELIVRD err:000"),
+		}
+		r.sql("ALTER TABLE message_segment RENAME TO message_segment_gone")
+		for range 2 {
+			if status, err := r.smsc.Deliver(r.ctx, its); err != nil || status != 0x64 {
+				t.Errorf("status %#x, %v, want 0x64", status, err)
+			}
+		}
+		r.none("E_MESSAGE_REPORT")
+		r.sql("ALTER TABLE message_segment_gone RENAME TO message_segment")
+		r.deliver(its)
+		if e := r.event("E_MESSAGE_REPORT").(events.MessageReport); e.ID != m.ID.String() || e.State != "delivered" {
+			t.Errorf("%+v", e)
+		}
+		r.deliver(its)
+		r.none("E_MESSAGE_REPORT")
+		r.none("E_RECEIPT_UNMATCHED")
+	}
+}
