@@ -204,9 +204,13 @@ func (p *passage) keep(o sms.Outcome, state store.RecordState) {
 		p.settle(o)
 		return
 	}
-	p.g.db.Insert(p.record(o, state), func(err error) {
+	record := p.record(o, state)
+	p.g.db.Insert(record, func(err error) {
 		if err != nil { // what became of the message stands, whatever is known of it later; the store says once that it fails
 			p.g.reports.counters.unrecorded.Add(1)
+			if record.Message.IdempotencyKey != "" {
+				p.g.reports.saveLater(record, new(recorded), err, time.Time{}, func() {})
+			}
 		}
 		p.answer(p.told(o, err))
 	})

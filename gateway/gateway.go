@@ -135,7 +135,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.relay = newRelay(db, g.accounts, g.ids, log)
 	g.reports.relay, g.reports.durables = g.relay, g.durables
 	g.keeper = newKeeper(g, log)
-	g.reports.again = g.keeper.again
+	g.reports.again, g.reports.holdKey = g.keeper.again, g.onces.hold
 	if err := g.accounts.Listen(); err != nil {
 		return nil, errors.Join(err, g.abandon(ctx))
 	}

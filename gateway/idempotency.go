@@ -39,6 +39,8 @@ type onceKey struct {
 type once struct {
 	m       *sms.Message
 	waiting []func(Once)
+	held    bool  // its record could not be written yet
+	result  *Once // what became of it, though it is held
 }
 
 // AcceptOnce is Accept for a message with an idempotency key. The message that came first with the key, by the same ingress, is the one
@@ -49,13 +51,16 @@ func (g *Gateway) AcceptOnce(m *sms.Message, done func(Once)) {
 	o := &g.onces
 	o.mu.Lock()
 	if first := o.open[key]; first != nil {
-		same := sameMessage(first.m, m)
-		if same {
+		same, result := sameMessage(first.m, m), first.result
+		if same && result == nil {
 			first.waiting = append(first.waiting, done)
 		}
 		o.mu.Unlock()
-		if !same {
+		switch {
+		case !same:
 			done(Once{Err: ErrKeyTaken})
+		case result != nil:
+			done(*result)
 		}
 		return
 	}
@@ -87,11 +92,35 @@ func (g *Gateway) AcceptOnce(m *sms.Message, done func(Once)) {
 // ended tells all who wait.
 func (o *onces) ended(key onceKey, result Once) {
 	o.mu.Lock()
-	waiting := o.open[key].waiting
-	delete(o.open, key)
+	it := o.open[key]
+	waiting := it.waiting
+	if it.held {
+		it.waiting, it.result = nil, &result
+	} else {
+		delete(o.open, key)
+	}
 	o.mu.Unlock()
 	for _, done := range waiting {
 		done(result)
+	}
+}
+
+// hold keeps the key of a message taken until free is called: while its record is not written, nothing else knows the key.
+func (o *onces) hold(m *sms.Message) (free func()) {
+	key := onceKey{m.Ingress, m.IdempotencyKey}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	it := o.open[key]
+	if it == nil || it.m.ID != m.ID {
+		return func() {} // it has none, or is in the database since it was deferred
+	}
+	it.held = true
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if it.held = false; it.result != nil {
+			delete(o.open, key)
+		}
 	}
 }
 

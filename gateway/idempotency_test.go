@@ -91,3 +91,28 @@ func TestIdempotencyKeyOfARefusedMessage(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// While the record of a message cannot be written its key stays taken, also when the message was answered.
+func TestIdempotencyKeyWithoutTheDatabase(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r.sql("ALTER TABLE message_segment RENAME TO message_segment_gone") // what is not there can be looked for all the same
+	first := r.once("x", "k")
+	if first.Outcome.Fate != sms.Accepted {
+		t.Fatalf("%+v", first)
+	}
+	again := func(when string) {
+		if o := r.once("x", "k"); o.ID != first.ID {
+			t.Errorf("%s: %+v, and before %+v", when, o, first)
+		}
+		if o := r.once("another text", "k"); !errors.Is(o.Err, gateway.ErrKeyTaken) {
+			t.Errorf("%s, another message with the same key: %+v", when, o)
+		}
+	}
+	again("before its record is written")
+	r.sql("ALTER TABLE message_segment_gone RENAME TO message_segment")
+	r.state(first.ID.String(), store.RecordDone)
+	again("after that")
+	if n := r.smsc.Stats().Submits; n != 1 {
+		t.Errorf("the SMSC got %d messages, want 1", n)
+	}
+}

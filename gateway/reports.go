@@ -40,8 +40,10 @@ type reports struct {
 	// insert is db.Insert, and again lets a write that failed be made again when the database may be back; false: too many wait.
 	insert func(*store.Record, func(error))
 	again  func(write func()) bool
-	hub    *events.Hub
-	log    *slog.Logger
+	// holdKey keeps the idempotency key of a message taken until free is called.
+	holdKey func(*sms.Message) (free func())
+	hub     *events.Hub
+	log     *slog.Logger
 	// siblings gives the legs by which a message may have gone whose receipt comes by this one, itself first.
 	siblings func(sms.Leg) []sms.Leg
 	// format gives column smsc_id_format of a leg.
@@ -218,25 +220,34 @@ func (r *reports) expect(record *store.Record, write func(*store.Record, func(er
 const heldTime = 10 * time.Second
 
 // saveLater writes the record of a message, which failed, again and again, unless it is the record's own fault. Where only the
-// answer was lost it is there already, which is a fault of the row, too.
+// answer was lost it is there already, which is a fault of the row, too. Until it is written the message's idempotency key stays taken.
 func (r *reports) saveLater(record *store.Record, known *recorded, err error, until time.Time, done func()) {
-	again := func() {
+	free := r.holdKey(record.Message)
+	var again func()
+	failed := func(err error) {
+		over := store.IsRowFault(err) || !r.again(again)
+		if over {
+			known.unsaved.Store(false)
+		}
+		if over || time.Now().After(until) {
+			done()
+		}
+		if over {
+			free()
+		}
+	}
+	again = func() {
 		r.insert(record, func(err error) {
 			if err != nil {
-				r.saveLater(record, known, err, until, done)
+				failed(err)
 				return
 			}
 			known.unsaved.Store(false)
 			done()
+			free()
 		})
 	}
-	over := store.IsRowFault(err) || !r.again(again)
-	if over {
-		known.unsaved.Store(false)
-	}
-	if over || time.Now().After(until) {
-		done()
-	}
+	failed(err)
 }
 
 // remember lets a message's segments be found in memory, at the cost of the oldest.
