@@ -91,7 +91,7 @@ func (g *Gateway) RetryMessage(ctx context.Context, id sms.ID) error {
 		return fmt.Errorf("%s: %w", targetOf(p.route.Targets), ErrTargetDown)
 	}
 	k.mu.Lock()
-	k.asked[d.Queue] = f.backlog
+	k.asked[d.Queue] = k.backlog(d.Target)
 	k.mu.Unlock()
 	k.signal()
 	return nil

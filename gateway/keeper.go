@@ -113,6 +113,33 @@ func (k *keeper) backlog(target string) *backlog {
 	return b
 }
 
+// mostIdle is how many backlogs are kept though nothing waits in them, so that they are seen to be empty.
+const mostIdle = 100
+
+// forgetIdle forgets backlogs in which nothing waits, where they are many: an application may name any number of targets.
+func (k *keeper) forgetIdle() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.backlogs) <= mostIdle {
+		return
+	}
+	used := make(map[*backlog]bool)
+	for _, queues := range []map[int64]*backlog{k.asked, k.moved} {
+		for _, b := range queues {
+			used[b] = true
+		}
+	}
+	for target, b := range k.backlogs {
+		if b.count > 0 || b.inFlight > 0 || used[b] {
+			continue
+		}
+		delete(k.backlogs, target)
+		if leg, ok := sms.ParseLeg(target); ok && k.single[leg] == b {
+			delete(k.single, leg)
+		}
+	}
+}
+
 // behind says that an older message to the recipient waits for the same target, so that this one has to wait, too.
 func (k *keeper) behind(p *passage) bool {
 	if k.waiting.Load() == 0 || !p.mayWait() {

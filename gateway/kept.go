@@ -198,9 +198,10 @@ func (k *keeper) end(f *flight, e store.End, done func()) {
 // next lets the scheduler look at the message that was behind one in its queue, which is due now. Where that went another way, it is
 // looked at though nobody is there whom it waits for. The lock is held.
 func (k *keeper) next(f *flight, queue int64) {
-	f.backlog.dueAt(time.Now())
+	b := k.backlog(f.backlog.target) // which may have been forgotten meanwhile
+	b.dueAt(time.Now())
 	if f.moved {
-		k.moved[queue] = f.backlog
+		k.moved[queue] = b
 	}
 }
 

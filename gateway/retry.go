@@ -64,6 +64,7 @@ func (k *keeper) round(ctx context.Context) time.Duration {
 	if due {
 		k.swept = now
 		k.saveAgain()
+		k.forgetIdle()
 	}
 	if k.waiting.Load() == 0 {
 		if k.saving() {
