@@ -61,6 +61,9 @@ func (s *session) candidates(ctx context.Context, words []string, word string) (
 	}
 	switch words[0] {
 	case "events":
+		if strings.HasPrefix(word, "d") {
+			return []string{"durable="}, ""
+		}
 		return s.eventNames(ctx), " "
 	case "trace", "top":
 		if len(words) == 1 && words[0] == "trace" {

@@ -9,21 +9,48 @@ import (
 	"sipsmpp/events"
 )
 
-// events shows events until the context ends: on a terminal as people read them, else, and with --json, one notification a line.
-func (s *session) events(ctx context.Context, filter string) error {
-	for n, err := range s.client.Events(ctx, filter) {
+// events shows events until the context ends: `events [FILTER] [durable=NAME]`. Those of a durable subscription are acknowledged as they
+// are shown.
+func (s *session) events(ctx context.Context, words []string) error {
+	filter, durable := "", ""
+	for _, w := range words {
+		name, isDurable := strings.CutPrefix(w, "durable=")
+		switch {
+		case isDurable && durable == "" && name != "":
+			durable = name
+		case isDurable:
+			return usage("events takes one durable=NAME")
+		case filter == "":
+			filter = w
+		default:
+			return usage("events takes one pattern, and durable=NAME: several patterns are separated by commas, and quoted from the shell")
+		}
+	}
+	list, done := s.client.Events(ctx, filter), func(uint64) {}
+	if durable != "" {
+		d := s.client.Durable(durable, filter)
+		list, done = d.Events(ctx), d.Ack
+	}
+	for n, err := range list {
 		if err != nil {
 			return err
 		}
-		line := fmt.Sprintf(`{"jsonrpc":"2.0","method":%q,"params":%s}`, n.Event.Name(), n.Params)
-		if s.forPeople() {
-			line = readableEvent(s.out, n)
-		}
-		if _, err := fmt.Fprintln(s.out, line); err != nil {
+		if err := s.showEvent(n); err != nil {
 			return err
 		}
+		done(n.Seq)
 	}
 	return nil
+}
+
+// showEvent shows an event on a terminal as people read it, else, and with --json, as one notification a line.
+func (s *session) showEvent(n events.Notification) error {
+	line := fmt.Sprintf(`{"jsonrpc":"2.0","method":%q,"params":%s}`, n.Event.Name(), n.Params)
+	if s.forPeople() {
+		line = readableEvent(s.out, n)
+	}
+	_, err := fmt.Fprintln(s.out, line)
+	return err
 }
 
 // readableEvent is one line: the time, the name, and the parameters in their order.

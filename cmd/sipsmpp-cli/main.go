@@ -56,7 +56,8 @@ const long = `sipsmpp-cli calls the management interface (MI) of a sipsmpp gatew
   -x mi METHOD [name=value ...]   call a method, its parameters by name, and print the result
   -x mi METHOD [value ...]        the same, its parameters by position
   -x mi                           list the methods
-  -x events [PATTERN]             print events whose names match, one a line, until interrupted
+  -x events [PATTERN]             print events whose names match, one a line, until interrupted; durable=NAME: they wait while
+                                  nobody prints them, and go on where they were printed
   -x trace NAME [name=value ...]  show the PDUs of a connection or account; seconds=, count=, text=true as in smpp_trace
   -x trace sip [name=value ...]   show the messages of the SIP side; peer=ADDRESS, user=NAME or number choose among them
   -x top [NAME] [seconds=N]       watch connections and accounts at work: what goes through them, how full their windows are
@@ -81,7 +82,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 	var url, token string
 	var files tlsFiles
 	command := &cobra.Command{
-		Use:               "sipsmpp-cli [-u URL] [--token TOKEN] [-x mi METHOD [PARAMETER ...] | -x events [PATTERN] | -x trace NAME | -x top | -x diagnose]",
+		Use:               "sipsmpp-cli [-u URL] [--token TOKEN] [-x mi METHOD [PARAMETER ...] | -x events [PATTERN] [durable=NAME] | -x trace NAME | -x top | -x diagnose]",
 		Short:             "call a sipsmpp gateway's management interface and follow its events",
 		Long:              long,
 		Example:           example,

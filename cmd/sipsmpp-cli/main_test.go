@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -98,6 +101,8 @@ func TestExecute(t *testing.T) {
 		{"-x smpp_list", 2, "", "...no command: want mi, events, trace, top, diagnose, token..."},
 		{"smpp_list", 2, "", "...commands want -x..."},
 		{"-x events a b", 2, "", "...one pattern..."},
+		{"-x events durable=a durable=b", 2, "", "...one durable=NAME..."},
+		{"-x events durable=a", 1, "", "...keeps no durable subscriptions..."},
 		{"-x events [", 1, "", "...no shell pattern..."},
 		{"--nonsense", 2, "", "...unknown flag: --nonsense..."},
 		{"-x mi version -u ftp://x", 2, "", "...want http://..."},
@@ -156,6 +161,65 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// The events of a durable subscription wait while nobody prints them, and come no more once they were printed.
+func TestDurableEvents(t *testing.T) {
+	g, err := gateway.New(t.Context(), gateway.Config{
+		Node: "gw", DB: "sqlite:" + filepath.Join(t.TempDir(), "test.db"),
+		SIP: gateway.SIPConfig{Listen: []string{"udp:127.0.0.1:0"}}, SMPP: gateway.SMPPConfig{Listen: []string{"127.0.0.1:0"}},
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := server.New(g, server.Options{Log: slog.New(slog.DiscardHandler)})
+	web := httptest.NewServer(s.Handler())
+	defer func() {
+		if err := errors.Join(g.Close(context.Background()), s.Close(context.Background())); err != nil {
+			t.Error(err)
+		}
+		web.Close()
+	}()
+	filter, err := events.ParseFilter("E_SMPP_BIND_UP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := g.Durables().Put(t.Context(), events.Spec{Name: "archive", Filter: filter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"first", "second"} {
+		g.Events().Publish(events.BindUp{Connection: want})
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &lines{wrote: make(chan struct{}, 100)}
+		code := make(chan int)
+		var errout bytes.Buffer
+		go func() {
+			code <- run(ctx, []string{"-u", web.URL + "/mi", "-x", "events", filter.String(), "durable=archive"}, strings.NewReader(""), out, &errout)
+		}()
+		<-out.wrote
+		for waiting, _ := d.Standing(); waiting > 0; waiting, _ = d.Standing() { // until the gateway has its acknowledgement
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		if c := <-code; c != 0 || errout.Len() > 0 || strings.Count(out.text.String(), "\n") != 1 || !strings.Contains(out.text.String(), want) {
+			t.Errorf("%s: exit code %d, %s, printed %s", want, c, errout.String(), out.text.String())
+		}
+	}
+}
+
+// lines says when something is written.
+type lines struct {
+	text  bytes.Buffer
+	wrote chan struct{}
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	defer func() { l.wrote <- struct{}{} }()
+	return l.text.Write(b)
+}
+
 // untilLine interrupts the command once it has written something.
 type untilLine struct {
 	line   string
@@ -197,6 +261,7 @@ func TestComplete(t *testing.T) {
 		{"mi ver", "mi version ", "[version]"},
 		{"smpp_re", "smpp_re", "[smpp_reload smpp_rebind]"},
 		{"message_s", "message_s", "[message_send message_show]"},
+		{"events E_X d", "events E_X durable=", "[durable=]"},
 		{"ev", "event", "[events events_list event_subscribe]"},
 		{"smpp_list ", "smpp_list ", "[acme shop]"},
 		{"smpp_list a", "smpp_list acme ", "[acme]"},

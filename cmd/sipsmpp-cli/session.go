@@ -40,7 +40,7 @@ func (s *session) forPeople() bool {
 // commands are what can be run, beside the methods.
 var commands = []string{"mi", "events", "trace", "top", "diagnose", "token"}
 
-// run runs one command: `mi METHOD ...`, `events [PATTERN]`, `trace NAME ...`, `top ...`, `diagnose`.
+// run runs one command: `mi METHOD ...`, `events [FILTER] [durable=NAME]`, `trace NAME ...`, `top ...`, `diagnose`.
 func (s *session) run(ctx context.Context, words []string) error {
 	switch command, rest := words[0], words[1:]; command {
 	case "mi":
@@ -51,10 +51,7 @@ func (s *session) run(ctx context.Context, words []string) error {
 	case "token":
 		return s.token(rest)
 	case "events":
-		if len(rest) > 1 {
-			return usage("events takes one pattern: several are separated by commas, and quoted from the shell")
-		}
-		return s.events(ctx, strings.Join(rest, ""))
+		return s.events(ctx, rest)
 	case "trace":
 		return s.trace(ctx, rest)
 	case "top":
