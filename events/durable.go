@@ -30,8 +30,9 @@ type Durable struct {
 	count      int
 	octets     int64
 
-	acked  uint64 // everything up to here is the subscriber's
-	acking bool   // that is being written
+	acked  uint64    // everything up to here is the subscriber's
+	acking bool      // that is being written
+	moved  time.Time // when it acknowledged last, or something began to wait
 
 	failure string // of a webhook: what the last attempt ended with; empty: it went well
 	retryAt time.Time
@@ -45,7 +46,7 @@ const (
 
 func newDurable(ds *Durables, s Stored) *Durable {
 	d := &Durable{set: ds, id: s.ID, name: s.Name}
-	d.spec, d.seen = s.Spec, time.Now()
+	d.spec, d.seen, d.moved = s.Spec, time.Now(), time.Now()
 	d.last, d.tailAfter, d.count, d.octets = s.Last, s.Last, s.Count, s.Octets
 	return d
 }
@@ -58,6 +59,16 @@ func (d *Durable) Standing() (waiting int, connected bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.count, d.session != nil
+}
+
+// Stalled is for how long events have waited of which the subscriber acknowledged none, as far as this process knows.
+func (d *Durable) Stalled() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.count == 0 {
+		return 0
+	}
+	return time.Since(d.moved)
 }
 
 // Spec is what was asked for.
@@ -77,6 +88,9 @@ func (d *Durable) change(s Spec) {
 // the journal alone knows the order.
 func (d *Durable) appended(e Entry, outOfOrder bool) {
 	d.mu.Lock()
+	if d.count == 0 {
+		d.moved = time.Now()
+	}
 	d.count++
 	d.octets += int64(len(e.JSON))
 	outOfOrder = outOfOrder || e.Seq < d.last
@@ -306,7 +320,7 @@ func (s *Session) Ack(seq uint64) error {
 		d.mu.Unlock()
 		return nil
 	}
-	d.acked = seq
+	d.acked, d.moved = seq, time.Now()
 	i, found := slices.BinarySearch(s.given, seq)
 	if found {
 		i++

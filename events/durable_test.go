@@ -106,6 +106,36 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// A subscription stalls while something waits and nothing is acknowledged, whether it is connected or not.
+func TestStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newDurableRig(t, newFakeJournal(), 0)
+		d := r.put("crm", "")
+		stalled := func(want time.Duration) {
+			t.Helper()
+			synctest.Wait()
+			if got := d.Stalled(); got != want {
+				t.Errorf("stalled for %s, want %s", got, want)
+			}
+		}
+		time.Sleep(time.Minute)
+		stalled(0)
+		r.publish(1, 2)
+		stalled(0)
+		time.Sleep(time.Minute)
+		r.publish(3, 3)
+		stalled(time.Minute)
+		s := r.take(d, 10)
+		r.ack(s, 2)
+		stalled(0)
+		time.Sleep(time.Second)
+		stalled(time.Second)
+		r.ack(s, 3)
+		time.Sleep(time.Second)
+		stalled(0)
+	})
+}
+
 // What does not fit the memory is read from the journal, in order, with nothing twice.
 func TestTailBeyondMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -203,6 +203,8 @@ var (
 		"events that a durable subscription has not acknowledged", "subscription")
 	durableConnected = gauge("durable:connected", "sipsmpp_durable_connected",
 		"1: a durable subscription has its subscriber; 0: it is away. Of a webhook always 1", "subscription")
+	durableStalled = gauge("durable:stalled", "sipsmpp_durable_stalled_seconds",
+		"for how long events have waited of which a durable subscription acknowledged none; since the start at most", "subscription")
 	eventsUnwritten = gauge("event:unwritten", "sipsmpp_events_unwritten",
 		"events for durable subscriptions that wait in memory because the database does not take them")
 	eventLag = histogram("event:lag", "sipsmpp_event_lag",

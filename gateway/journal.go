@@ -169,6 +169,7 @@ func (g *Gateway) measureDurables(r *readings) {
 		waiting, connected := d.Standing()
 		r.add(durableWaiting, uint64(waiting), d.Name())
 		r.flag(durableConnected, connected, d.Name())
+		r.add(durableStalled, uint64(d.Stalled().Seconds()), d.Name())
 	}
 	r.add(eventsUnwritten, uint64(g.durables.Unwritten()))
 }
