@@ -240,7 +240,7 @@ func (s *stream) read() {
 			s.close()
 			return
 		}
-		time.Sleep(rests.After(taken, heard))
+		rests.After(taken, heard)
 	}
 }
 

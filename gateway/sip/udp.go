@@ -162,7 +162,7 @@ func (s *udpSocket) read() {
 			}
 		}
 		s.e.cfg.Gather.End()
-		time.Sleep(rests.After(n, time.Now()))
+		rests.After(n, time.Now())
 	}
 }
 

@@ -38,7 +38,7 @@ func (s *session) read() {
 			s.close(readCause(err))
 			return
 		}
-		time.Sleep(rests.After(n, first))
+		rests.After(n, first)
 	}
 }
 
