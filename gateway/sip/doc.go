@@ -9,8 +9,9 @@
 //     being worked on; the same request by another path gets 482 (RFC 3261, 8.2.2.2).
 //   - Nothing here blocks a caller: Send and answer queue, and what is queued leaves in batches. Queues and tables are bounded;
 //     beyond the bounds a new request gets 503 with Retry-After, and a message to SIP fails as not sent.
-//   - No goroutine and no timer is started for a message. There are two goroutines for each socket, one for all timers, one for
-//     each connection being dialled and each name being resolved.
+//   - No goroutine and no timer is started for a message that goes at once; where some wait for one address they share a timer. There
+//     are two goroutines for each socket, one for all transactions' timers, one for each connection being dialled and each name
+//     being resolved.
 //   - Whatever octets come in, the endpoint goes on, its memory stays bounded, and who can be answered is answered. A source
 //     that is not trusted leaves no state behind before it has answered a challenge.
 //   - A contact is kept by the Handler before its REGISTER is answered, and is reached only by the way that it came: what it says

@@ -312,6 +312,53 @@ func TestOneAtATime(t *testing.T) {
 			}
 		})
 	})
+	t.Run("for no longer than Timer F", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newRegistrarClient(t)
+			c.phone(t, 5071, "<sip:1@h>;q=0.9")
+			c.phone(t, 5072, "<sip:2@h>;q=0.1")
+			c.toAl("text 0")
+			for i := range 3 { // the first waits for one contact, and then for the other
+				pass(8 * time.Second)
+				c.toAl(fmt.Sprintf("text %d", i+1))
+			}
+			pass(15 * time.Second)
+			if all := c.all(); len(all) > 0 {
+				t.Errorf("before its time: %+v", all)
+			}
+			pass(time.Second)
+			all := c.all()
+			if len(all) != 3 {
+				t.Fatalf("%+v", all)
+			}
+			for _, o := range all {
+				if o.Fate != sms.NotSent || o.Severity != sms.Temporary || o.Cause != sms.CauseNotReady || !strings.Contains(o.Detail, "took longer than 32s") {
+					t.Errorf("%+v", o)
+				}
+			}
+			sent := c.take()
+			c.toAl("text 4")
+			c.reply(sent[len(sent)-1], 200)
+			c.outcome(t)
+			c.reply(c.take()[0], 200) // and then it is as if nothing had been
+			c.outcome(t)
+		})
+	})
+	t.Run("one that waited has a place", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newRegistrarClient(t)
+			c.cfg.MaxPending = 3
+			c.phone(t, 5071, "<sip:1@h>")
+			c.phone(t, 5072, "<sip:2@h>")
+			c.toAl("both telephones")
+			c.toAl("and again")
+			c.reply(c.take()[0], 200) // the other has not answered
+			c.outcome(t)
+			if sent := c.take(); len(sent) != 2 {
+				t.Errorf("%d requests, outcomes %+v", len(sent), c.all())
+			}
+		})
+	})
 	t.Run("trunk", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newClient(t, hopA)
