@@ -190,7 +190,7 @@ func (r *registrar) update(reg *registration, now time.Time, done func(header st
 			if known != nil && slices.Contains(r.users[known.User], known) {
 				change.New = known.Received != c.Received || known.URI != c.URI || known.Path != c.Path
 				r.unbind(known)
-				c.ID, c.Since = known.ID, known.Since
+				c.ID, c.Since, c.place = known.ID, known.Since, known.place
 				*known = *c
 				c = known
 			}

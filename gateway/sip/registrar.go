@@ -2,6 +2,7 @@ package sip
 
 import (
 	"cmp"
+	"container/heap"
 	"errors"
 	"net"
 	"net/netip"
@@ -39,9 +40,10 @@ const (
 // contact is one that is in use.
 type contact struct {
 	sms.Contact
-	uri  sip.Uri
-	hop  *hop
-	flow *stream // the connection that it came by, by which it is reached; nil: it is not bound to one
+	uri   sip.Uri
+	hop   *hop
+	flow  *stream // the connection that it came by, by which it is reached; nil: it is not bound to one
+	place int     // in registrar.due
 }
 
 // registrar knows where the users of table sip_user are reached (RFC 3261, 10.3). What it knows is kept by the Handler.
@@ -54,7 +56,7 @@ type registrar struct {
 	mu    sync.Mutex
 	users map[string][]*contact        // by the name of their user
 	flows map[*stream]map[*contact]any // those bound to a connection
-	next  time.Time                    // no contact expires before; zero: there is none
+	due   expiring                     // all of them
 }
 
 func newRegistrar(e *Endpoint) *registrar {
@@ -101,16 +103,13 @@ func (r *registrar) usersOf(to sms.Address) []string {
 }
 
 // count is how many contacts there are.
-func (r *registrar) count() (n int) {
+func (r *registrar) count() int {
 	if r == nil {
 		return 0
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, list := range r.users {
-		n += len(list)
-	}
-	return n
+	return len(r.due)
 }
 
 // ways gives how the contacts of users are reached, in the order to try them.
@@ -137,42 +136,29 @@ func (r *registrar) ways(users []string, now time.Time) [][]way {
 
 // put makes c a contact, or notes what changed about it.
 func (r *registrar) put(c *contact) {
-	list := r.users[c.User]
-	if !slices.Contains(list, c) {
+	if list := r.users[c.User]; slices.Contains(list, c) {
+		heap.Fix(&r.due, c.place)
+	} else {
 		r.users[c.User] = append(list, c)
-	}
-	if r.next.IsZero() || c.Expires.Before(r.next) {
-		r.next = c.Expires
+		heap.Push(&r.due, c)
 	}
 	if c.flow != nil {
 		if r.flows[c.flow] == nil {
 			r.flows[c.flow] = make(map[*contact]any)
 		}
 		r.flows[c.flow][c] = nil
-		r.hold(c.flow)
+		c.flow.keep(c.Expires)
 	}
 }
 
-// hold keeps a connection open for as long as somebody is registered by it.
-func (r *registrar) hold(s *stream) {
-	var until time.Time
-	for c := range r.flows[s] {
-		if c.Expires.After(until) {
-			until = c.Expires
-		}
-	}
-	s.keep(until)
-}
-
-// unbind parts a contact from its connection.
+// unbind parts a contact from its connection, which is kept open for as long as somebody is registered by it.
 func (r *registrar) unbind(c *contact) {
 	if c.flow == nil {
 		return
 	}
-	delete(r.flows[c.flow], c)
-	r.hold(c.flow)
-	if len(r.flows[c.flow]) == 0 {
+	if delete(r.flows[c.flow], c); len(r.flows[c.flow]) == 0 {
 		delete(r.flows, c.flow)
+		c.flow.letGo()
 	}
 	c.flow = nil
 }
@@ -184,6 +170,7 @@ func (r *registrar) drop(c *contact, reason string) ContactChange {
 	if r.users[c.User] = list; len(list) == 0 {
 		delete(r.users, c.User)
 	}
+	heap.Remove(&r.due, c.place)
 	return ContactChange{Contact: c.Contact, Gone: reason}
 }
 
@@ -226,21 +213,35 @@ func (r *registrar) sweep() {
 func (r *registrar) expire(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.next.IsZero() || now.Before(r.next) {
-		return
-	}
-	r.next = time.Time{}
 	var changes []ContactChange
-	for _, list := range r.users {
-		for _, c := range slices.Clone(list) {
-			if !now.Before(c.Expires) {
-				changes = append(changes, r.drop(c, goneExpired))
-			} else if r.next.IsZero() || c.Expires.Before(r.next) {
-				r.next = c.Expires
-			}
-		}
+	for len(r.due) > 0 && !now.Before(r.due[0].Expires) {
+		changes = append(changes, r.drop(r.due[0], goneExpired))
 	}
 	r.tell(changes, nil)
+}
+
+// expiring are contacts as container/heap orders them: the first that expires on top.
+type expiring []*contact
+
+func (x expiring) Len() int           { return len(x) }
+func (x expiring) Less(i, j int) bool { return x[i].Expires.Before(x[j].Expires) }
+func (x expiring) Swap(i, j int) {
+	x[i], x[j] = x[j], x[i]
+	x[i].place, x[j].place = i, j
+}
+
+// Push and Pop are container/heap's.
+func (x *expiring) Push(c any) {
+	c.(*contact).place = len(*x)
+	*x = append(*x, c.(*contact))
+}
+
+func (x *expiring) Pop() any {
+	last := len(*x) - 1
+	c := (*x)[last]
+	(*x)[last] = nil
+	*x = (*x)[:last]
+	return c
 }
 
 // RestoreContacts takes the contacts that were kept, before Start, and gives those that are none any more: they have expired, or
@@ -287,14 +288,14 @@ func (e *Endpoint) Contacts(user string) []sms.Contact {
 	if r == nil {
 		return nil
 	}
-	r.mu.Lock()
 	var all []sms.Contact
-	for name, list := range r.users {
-		for _, c := range list {
-			if user == "" || user == name {
-				all = append(all, c.Contact)
-			}
-		}
+	r.mu.Lock()
+	list := []*contact(r.due)
+	if user != "" {
+		list = r.users[user]
+	}
+	for _, c := range list {
+		all = append(all, c.Contact)
 	}
 	r.mu.Unlock()
 	slices.SortFunc(all, func(a, b sms.Contact) int {

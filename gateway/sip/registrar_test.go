@@ -476,3 +476,46 @@ func BenchmarkRestoreContacts(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(len(kept)), "us/contact")
 }
+
+// TestManyContacts: each contact ends at its time, also one that registered again and again, and to look for them costs nothing
+// while nobody's time is over. All of them are behind one proxy's connection, which stays open for the last.
+func TestManyContacts(t *testing.T) {
+	e := newRegistrarBench(nil)
+	r, flow, now := e.registrar, &stream{}, time.Now()
+	const many = 3000
+	contacts := make([]*contact, many)
+	for i := range contacts {
+		contacts[i] = &contact{flow: flow, Contact: sms.Contact{User: fmt.Sprint(i), Expires: now.Add(time.Minute)}}
+		r.put(contacts[i])
+	}
+	ends := make(map[time.Time]int)
+	last := now
+	for i, c := range contacts {
+		c.Expires = now.Add(time.Minute + time.Duration(i*7919%many)*time.Second)
+		r.put(c)
+		if i%10 == 3 {
+			r.drop(c, goneByHand)
+			continue
+		}
+		ends[c.Expires]++
+		if c.Expires.After(last) {
+			last = c.Expires
+		}
+	}
+	if !flow.kept.Equal(last) {
+		t.Errorf("the connection is kept until %v, its last contact until %v", flow.kept, last)
+	}
+	if n := testing.AllocsPerRun(1, func() { r.expire(now.Add(59 * time.Second)) }); n > 0 {
+		t.Errorf("%v allocations for nothing", n)
+	}
+	left := r.count()
+	for at := now.Add(time.Minute); !at.After(last); at = at.Add(time.Second) {
+		r.expire(at)
+		if left -= ends[at]; r.count() != left || len(r.users) != left {
+			t.Fatalf("after %v there are %d contacts of %d users, want %d", at.Sub(now), r.count(), len(r.users), left)
+		}
+	}
+	if left != 0 || len(r.flows) > 0 || !flow.kept.IsZero() {
+		t.Errorf("%d contacts and %d connections are left; the one is kept until %v", left, len(r.flows), flow.kept)
+	}
+}

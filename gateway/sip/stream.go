@@ -180,10 +180,19 @@ func (s *stream) idleAt(heard time.Time) time.Time {
 	return s.kept
 }
 
-// keep keeps the stream open until a time, though nothing comes by it.
+// keep keeps the stream open until a time, or longer where it was kept for longer, though nothing comes by it.
 func (s *stream) keep(until time.Time) {
 	s.mu.Lock()
-	s.kept = until
+	if until.After(s.kept) {
+		s.kept = until
+	}
+	s.mu.Unlock()
+}
+
+// letGo ends that.
+func (s *stream) letGo() {
+	s.mu.Lock()
+	s.kept = time.Time{}
 	s.mu.Unlock()
 }
 
