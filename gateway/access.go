@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sipsmpp/gateway/certs"
 	"sipsmpp/gateway/sms"
 )
 
@@ -43,15 +44,18 @@ func (t MIToken) ReadHash() (string, error) {
 	return strings.ToLower(hash), nil
 }
 
+// Certificates are the files of HTTPS.
+func (c MIConfig) Certificates() certs.Files {
+	return certs.Files{Section: "mi", Cert: c.TLSCert, Key: c.TLSKey, CA: c.TLSClientCA, CAKey: "tls_client_ca"}
+}
+
 // checkAccess names the faults of who may call the MI.
 func (c MIConfig) checkAccess() []sms.Fault {
 	var faults []sms.Fault
 	fault := func(path, format string, args ...any) {
 		faults = append(faults, sms.Fault{Path: path, Reason: fmt.Sprintf(format, args...)})
 	}
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		fault("mi.tls_cert", "want mi.tls_cert and mi.tls_key, or neither")
-	}
+	faults = append(faults, c.Certificates().Check()...)
 	if c.TLSClientCA != "" && c.TLSCert == "" {
 		fault("mi.tls_client_ca", "client certificates want HTTPS: set mi.tls_cert and mi.tls_key")
 	}

@@ -58,7 +58,7 @@ mi:
 		got[f.Path] = f.Reason
 	}
 	for path, hint := range map[string]string{
-		"mi.tls_cert":              "mi.tls_key",
+		"mi.tls_key":               "belong together",
 		"mi.tokens[0].role":        "admin, operator, app or read",
 		"mi.tokens[1].name":        "taken",
 		"mi.tokens[1].hash":        "sipsmpp-cli token",

@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"sipsmpp/events"
+	"sipsmpp/gateway/certs"
 	"sipsmpp/gateway/smpp"
 	"sipsmpp/gateway/smpp/wire"
 	"sipsmpp/gateway/sms"
@@ -216,15 +216,11 @@ func (g *Gateway) SMPPAddrs() []string {
 }
 
 // accountsConfig is the section in the terms of package smpp.
-func (g *Gateway) accountsConfig() smpp.AccountsConfig {
-	c := smpp.AccountsConfig{
+func (g *Gateway) accountsConfig(secure *tls.Config) smpp.AccountsConfig {
+	return smpp.AccountsConfig{
 		Listen: g.config.SMPP.Listen, SystemID: systemID(g.config.Node), MaxConnections: g.config.SMPP.MaxConnections,
-		NextID: g.ids.Next, Connections: g.connections, Gather: g.gather,
+		NextID: g.ids.Next, Connections: g.connections, Gather: g.gather, TLS: secure,
 	}
-	if g.config.SMPP.TLSCert != "" {
-		c.TLS = g.config.SMPP.serverTLS
-	}
-	return c
 }
 
 // systemID makes of the node's name what a system_id can be: 15 characters of ASCII (SMPP 3.4, 4.1.2).
@@ -238,24 +234,25 @@ func systemID(node string) string {
 	return name[:min(len(name), 15)]
 }
 
-// serverTLS reads the certificate, for each connection anew, so that one that was renewed is used without a restart.
-func (c SMPPConfig) serverTLS() (*tls.Config, error) {
-	certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+// Certificates are the files of the listener's certificate.
+func (c SMPPConfig) Certificates() certs.Files {
+	return certs.Files{Section: "smpp", Cert: c.TLSCert, Key: c.TLSKey, CA: c.TLSClientCA, CAKey: "tls_client_ca"}
+}
+
+// secure is how listeners of tls: speak it; nil: there is no certificate.
+func (c SMPPConfig) secure(log *slog.Logger) (*tls.Config, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	certificates, err := certs.Open(c.Certificates(), log)
 	if err != nil {
-		return nil, fmt.Errorf("smpp.tls_cert and smpp.tls_key: %w", err)
+		return nil, err
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{}
 	if c.TLSClientCA != "" {
-		pem, err := os.ReadFile(c.TLSClientCA)
-		if err != nil {
-			return nil, fmt.Errorf("smpp.tls_client_ca: %w", err)
-		}
-		config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !config.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("smpp.tls_client_ca: %s has no certificate in PEM", c.TLSClientCA)
-		}
+		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	return config, nil
+	return certificates.Server(config), nil
 }
 
 // check names what is wrong with the listener's part of the section.
@@ -270,10 +267,9 @@ func (c SMPPConfig) check() (faults []sms.Fault) {
 			fault(path, "TLS needs smpp.tls_cert and smpp.tls_key")
 		}
 	}
-	if c.TLSCert != "" || c.TLSKey != "" || c.TLSClientCA != "" {
-		if _, err := c.serverTLS(); err != nil {
-			fault("smpp.tls_cert", err.Error())
-		}
+	faults = append(faults, c.Certificates().Check()...)
+	if c.TLSClientCA != "" && c.TLSCert == "" {
+		fault("smpp.tls_client_ca", "client certificates want TLS: set smpp.tls_cert and smpp.tls_key")
 	}
 	if c.MaxConnections < 0 {
 		fault("smpp.max_connections", "is negative")

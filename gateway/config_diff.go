@@ -1,15 +1,14 @@
 package gateway
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"sipsmpp/gateway/certs"
 	"sipsmpp/gateway/sms"
 )
 
@@ -159,54 +158,27 @@ func withoutURIPassword(s string) string {
 	return scheme + ":" + user + ":***" + s[at:]
 }
 
-// pems are the files of one section that hold certificates and a key.
-type pems struct{ section, cert, key, caKey, ca string }
-
-func (c Config) pems() []pems {
-	return []pems{
-		{"sip", c.SIP.TLSCert, c.SIP.TLSKey, "tls_ca", c.SIP.TLSCA},
-		{"smpp", c.SMPP.TLSCert, c.SMPP.TLSKey, "tls_client_ca", c.SMPP.TLSClientCA},
-		{"mi", c.MI.TLSCert, c.MI.TLSKey, "tls_client_ca", c.MI.TLSClientCA},
+// certificates are the files of each section.
+func (c Config) certificates() []certs.Files {
+	return []certs.Files{
+		{Section: "sip", Cert: c.SIP.TLSCert, Key: c.SIP.TLSKey, CA: c.SIP.TLSCA, CAKey: "tls_ca"}, c.SMPP.Certificates(), c.MI.Certificates(),
 	}
 }
 
 // CertificateStamps gives of each file with a certificate or a key, by its key, what changes when the file does.
 func (c Config) CertificateStamps() map[string]string {
 	stamps := make(map[string]string)
-	for _, p := range c.pems() {
-		for key, file := range map[string]string{"tls_cert": p.cert, "tls_key": p.key, p.caKey: p.ca} {
-			if file == "" {
-				continue
-			}
-			info, err := os.Stat(file)
-			if err != nil {
-				stamps[p.section+"."+key] = "missing"
-				continue
-			}
-			stamps[p.section+"."+key] = fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
-		}
+	for _, files := range c.certificates() {
+		maps.Copy(stamps, files.Stamps())
 	}
 	return stamps
 }
 
-// CheckCertificates names what is wrong with the files of certificates as they are now.
+// CheckCertificates names what is wrong with the files of certificates as they are now. Check does not look into them, since they are
+// read again without a restart, each section's for itself.
 func (c Config) CheckCertificates() (faults []sms.Fault) {
-	for _, p := range c.pems() {
-		if p.cert != "" {
-			if _, err := tls.LoadX509KeyPair(p.cert, p.key); err != nil {
-				faults = append(faults, sms.Fault{Path: p.section + ".tls_cert", Reason: err.Error()})
-			}
-		}
-		if p.ca == "" {
-			continue
-		}
-		pem, err := os.ReadFile(p.ca)
-		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			err = fmt.Errorf("%s has no certificate in PEM", p.ca)
-		}
-		if err != nil {
-			faults = append(faults, sms.Fault{Path: p.section + "." + p.caKey, Reason: err.Error()})
-		}
+	for _, files := range c.certificates() {
+		faults = append(faults, files.CheckFiles()...)
 	}
 	return faults
 }

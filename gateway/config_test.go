@@ -88,7 +88,7 @@ log:
 		"sip.trusted[1]":          "intranet",
 		"sip.max_body":            `"much" is not a whole number (line 7)`,
 		"smpp.listen[1]":          "HOST:PORT",
-		"smpp.tls_cert":           "/nowhere/cert.pem",
+		"smpp.tls_key":            "belong together",
 		"smpp.max_connections":    "negative",
 		"smpp.reassembly_timeout": "a time such as",
 		"smpp.colour":             "unknown key",

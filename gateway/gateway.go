@@ -93,8 +93,12 @@ var (
 // before Start. A configuration with faults is a *FaultsError.
 func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error) {
 	config = config.WithDefaults()
-	if faults := config.Check(); len(faults) > 0 {
+	if faults := append(config.Check(), config.CheckCertificates()...); len(faults) > 0 {
 		return nil, &FaultsError{Faults: faults}
+	}
+	secure, err := config.SMPP.secure(log)
+	if err != nil {
+		return nil, err
 	}
 	g := &Gateway{
 		config:  config,
@@ -131,7 +135,7 @@ func New(ctx context.Context, config Config, log *slog.Logger) (*Gateway, error)
 	g.reports.legs = g.connectionLegs
 	g.reports.tell = g.tellSender
 	g.connections = smpp.NewConnections(fromSMPP{g}, log, smpp.WithGather(g.gather))
-	g.accounts = smpp.NewAccounts(fromAccounts{g}, log, g.accountsConfig())
+	g.accounts = smpp.NewAccounts(fromAccounts{g}, log, g.accountsConfig(secure))
 	g.relay = newRelay(db, g.accounts, g.ids, log)
 	g.reports.relay, g.reports.durables = g.relay, g.durables
 	g.keeper = newKeeper(g, log)

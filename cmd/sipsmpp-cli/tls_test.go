@@ -59,7 +59,7 @@ func TestClientCertificate(t *testing.T) {
 	ours, anna := selfSigned(t, "gw"), selfSigned(t, "anna")
 	core := &fakeCore{hub: events.NewHub("gw", 10)}
 	s := server.New(core, server.Options{
-		TLSCert: ours, TLSKey: ours, TLSClientCA: anna, Tokens: []gateway.MIToken{{Name: "anna", Role: "admin", Certificate: "anna"}},
+		Certificates: gateway.MIConfig{TLSCert: ours, TLSKey: ours, TLSClientCA: anna}.Certificates(), Tokens: []gateway.MIToken{{Name: "anna", Role: "admin", Certificate: "anna"}},
 	})
 	l, err := s.Listen("127.0.0.1:0")
 	if err != nil {

@@ -49,11 +49,7 @@ func checkAll(ctx context.Context, config gateway.Config, err error, out io.Writ
 		}
 		faults = faulty.Faults
 	}
-	for _, f := range config.CheckCertificates() {
-		if !slices.ContainsFunc(faults, func(known sms.Fault) bool { return known.Path == f.Path }) {
-			faults = append(faults, f)
-		}
-	}
+	faults = slices.Concat(faults, config.CheckCertificates())
 	if url, err := config.ReadDB(); err == nil && store.CheckURL(url) == nil { // else it is among the faults
 		rows, err := store.Check(ctx, url)
 		if err != nil {

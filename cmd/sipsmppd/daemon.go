@@ -85,16 +85,14 @@ func start(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 	}
 	d := &daemon{gateway: g, failed: make(chan error, 2)} // of each listener
 	d.mi = server.New(g, server.Options{
-		Origins:     config.MI.Origins,
-		Tokens:      config.MI.Tokens,
-		TLSCert:     config.MI.TLSCert,
-		TLSKey:      config.MI.TLSKey,
-		TLSClientCA: config.MI.TLSClientCA,
-		Metrics:     metricsHandler(g, func() []gateway.Statistic { return d.mi.Statistics() }),
-		Version:     version,
-		Level:       level,
-		Log:         log,
-		Stop:        stop,
+		Origins:      config.MI.Origins,
+		Tokens:       config.MI.Tokens,
+		Certificates: config.MI.Certificates(),
+		Metrics:      metricsHandler(g, func() []gateway.Statistic { return d.mi.Statistics() }),
+		Version:      version,
+		Level:        level,
+		Log:          log,
+		Stop:         stop,
 
 		MaxConnections: config.WithDefaults().MI.MaxConnections,
 		MaxBody:        config.WithDefaults().MI.MaxBody,

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sipsmpp/gateway/certs"
 	"sipsmpp/gateway/gather"
 	"sipsmpp/gateway/sms"
 
@@ -155,11 +156,7 @@ func Check(cfg Config) []sms.Fault {
 			fault(path, "goes by udp, and sip.listen has no udp: listener to send from; add one, or ;transport=tcp here")
 		}
 	}
-	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
-		fault("sip.tls_key", "sip.tls_cert and sip.tls_key belong together: one of them is missing")
-	} else if _, err := newCertificates(&cfg, nil); err != nil {
-		fault("sip.tls_cert", "%v", err)
-	}
+	faults = append(faults, cfg.files().Check()...)
 	if cfg.TLSVerifyClient && cfg.TLSCA == "" {
 		fault("sip.tls_ca", "is missing: sip.tls_verify_client needs who vouches for the peers")
 	}
@@ -224,6 +221,11 @@ func Check(cfg Config) []sms.Fault {
 		fault("sip.max_expires", "%v is below sip.min_expires", cfg.MaxExpires)
 	}
 	return faults
+}
+
+// files are those of certificates.
+func (c Config) files() certs.Files {
+	return certs.Files{Section: "sip", Cert: c.TLSCert, Key: c.TLSKey, CA: c.TLSCA, CAKey: "tls_ca"}
 }
 
 // password is OutboundPassword, read from its file if it names one.

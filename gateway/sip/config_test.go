@@ -35,7 +35,7 @@ func TestCheck(t *testing.T) {
 		{Config{Listen: []string{"udp:127.0.0.1:0", "tls:127.0.0.1:0", "ws:127.0.0.1:0", "wss:127.0.0.1:0"}, TLSVerifyClient: true},
 			[]string{`sip.listen[1]: "tls:127.0.0.1:0" needs a certificate`, `sip.listen[3]: `, "sip.tls_ca: "}},
 		{Config{TLSCert: "x"}, []string{"sip.tls_key: "}},
-		{Config{TLSCert: "/nonexistent", TLSKey: "/nonexistent"}, []string{"sip.tls_cert: open /nonexistent"}},
+		{Config{TLSCert: "/nonexistent", TLSKey: "/nonexistent"}, nil},
 		{Config{OutboundURI: make([]string, 65)}, append([]string{}, manyFaults(65)...)},
 		{Config{Domain: "a b\r\n", Trusted: []netip.Prefix{{}}, MaxBody: -1, T1: -time.Second},
 			[]string{`sip.domain: "a b\r\n"`, "sip.trusted[0]: ", "sip.max_body: ", "sip.t1: "}},
@@ -82,6 +82,10 @@ func TestNewNamesTheKey(t *testing.T) {
 		t.Errorf("the first listener is still open: %v", err)
 	} else {
 		_ = again.Close()
+	}
+	if _, err = New(Config{TLSCert: "/nonexistent", TLSKey: "/nonexistent"}, handlerFunc(nil), slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.HasPrefix(err.Error(), "sip.tls_cert: open /nonexistent") {
+		t.Errorf("error %v", err)
 	}
 	if _, err = New(Config{Listen: []string{"quic:x"}}, handlerFunc(nil), slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "sip.listen[0]: ") {
 		t.Errorf("error %v", err)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"sipsmpp/gateway/certs"
 	"sipsmpp/gateway/guard"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/gateway/tap"
@@ -28,7 +29,7 @@ type Endpoint struct {
 	users        atomic.Pointer[map[string]*sms.SIPUser]
 	nonces       *nonces
 	guard        *guard.Guard
-	certificates *certificates
+	certificates *certs.Certificates
 
 	otherHops     sync.Map // uri -> *hop: those that routes name
 	otherHopCount atomic.Int64
@@ -79,6 +80,11 @@ func New(cfg Config, h Handler, log *slog.Logger) (*Endpoint, error) {
 		return nil, errors.Join(errs...)
 	}
 	e := newEndpoint(cfg, h, log)
+	certificates, err := certs.Open(cfg.files(), log)
+	if err != nil {
+		return nil, err
+	}
+	e.certificates = certificates
 	for i, s := range e.cfg.Listen {
 		if err := e.listen(s); err != nil {
 			_ = e.Close(context.Background()) // waits for nothing: nothing was started
@@ -114,7 +120,6 @@ func newEndpoint(cfg Config, h Handler, log *slog.Logger) *Endpoint {
 		e.domain = defaultDomain(cfg.Listen[0])
 	}
 	e.domain = hostOf(e.domain)
-	e.certificates, _ = newCertificates(&e.cfg, log) // Check has read them
 	if e.realm = cfg.Realm; e.realm == "" {
 		e.realm = e.domain
 	}

@@ -77,8 +77,7 @@ type AccountsConfig struct {
 	SystemID       string        // ours, in the response to a bind
 	MaxConnections int           // most sockets; 1000
 	InitTimeout    time.Duration // in which a peer must bind; 10 s
-	// TLS is how listeners of `tls:` speak it; it is asked for each connection.
-	TLS func() (*tls.Config, error)
+	TLS            *tls.Config   // how listeners of `tls:` speak it
 	// Gather has the batches that are worked on elsewhere in the gateway; nil: there are no others.
 	Gather *gather.Group
 	// NextID makes the ids of messages.

@@ -150,15 +150,11 @@ func (a *Accounts) noLongerUnbound(b *accountBind) {
 
 // handshake speaks TLS on a socket, within the time that a peer has to bind.
 func (a *Accounts) handshake(conn net.Conn) (net.Conn, error) {
-	config, err := a.config.TLS()
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.InitTimeout)
 	defer cancel()
-	secure := tls.Server(conn, config)
+	secure := tls.Server(conn, a.config.TLS)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
+		return nil, ofTLS(err)
 	}
 	return secure, nil
 }

@@ -29,7 +29,7 @@ func TestListenerTLS(t *testing.T) {
 	handler := &accountRecorder{}
 	a := NewAccounts(handler, slog.New(slog.DiscardHandler), AccountsConfig{
 		Listen: []string{"tls:127.0.0.1:0", "127.0.0.1:0"}, InitTimeout: 5 * time.Second, NextID: sms.NewIDs().Next,
-		TLS: func() (*tls.Config, error) { return current.Load(), nil },
+		TLS: &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return current.Load(), nil }},
 	})
 	w := &smscWorld{t: t, accounts: a}
 	defer w.close()

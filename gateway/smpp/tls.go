@@ -5,7 +5,16 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"strings"
 )
+
+// ofTLS says of an error that it is one of TLS, as most do themselves.
+func ofTLS(err error) error {
+	if strings.HasPrefix(err.Error(), "tls: ") {
+		return err
+	}
+	return fmt.Errorf("tls: %w", err)
+}
 
 // tlsConfig is how a session of the connection speaks TLS. The files are read here, so that each new session has what they hold
 // then, and a session that stands keeps what it began with.

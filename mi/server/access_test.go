@@ -410,7 +410,7 @@ func TestHTTPS(t *testing.T) {
 	file := func(name string) string { return filepath.Join(dir, name) }
 	s := New(newFakeCore(), Options{
 		Tokens:  []gateway.MIToken{{Name: "prometheus", Certificate: "monitor", Role: "read"}, token("boss", "admin")},
-		TLSCert: file("gw.pem"), TLSKey: file("gw.key"), TLSClientCA: file("ca.pem"),
+		Certificates: gateway.MIConfig{TLSCert: file("gw.pem"), TLSKey: file("gw.key"), TLSClientCA: file("ca.pem")}.Certificates(),
 	})
 	address := listen(t, s)
 	get := func(client *tls.Certificate) (status int, certificate *x509.Certificate) {
@@ -453,7 +453,7 @@ func TestHTTPS(t *testing.T) {
 }
 
 func TestBadTLS(t *testing.T) {
-	s := start(t, newFakeCore(), Options{TLSCert: "/nonexistent.pem", TLSKey: "/nonexistent.key"})
+	s := start(t, newFakeCore(), Options{Certificates: gateway.MIConfig{TLSCert: "/nonexistent.pem", TLSKey: "/nonexistent.key"}.Certificates()})
 	if _, err := s.Listen("127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "mi.tls_cert") {
 		t.Error(err)
 	}

@@ -38,9 +38,8 @@ func (s *Server) Reload(ctx context.Context, who string) mi.ReloadResult {
 	if len(faults) > 0 {
 		changes = nil // all of them or none
 	}
-	result := s.gathered(changes, s.core.ReloadTables(ctx), faults)
+	result := s.gathered(file, changes, s.core.ReloadTables(ctx), faults)
 	s.stamps = s.options.Config.CertificateStamps()
-	s.certificate.current() // now, not when somebody connects
 	s.tellReload(who, result)
 	return result
 }
@@ -50,7 +49,7 @@ func (s *Server) configDiff(ctx context.Context, _ mi.None) (mi.ReloadResult, er
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	file, faults := s.reread()
-	return s.gathered(s.diffConfig(file), s.core.DiffTables(ctx), faults), nil
+	return s.gathered(file, s.diffConfig(file), s.core.DiffTables(ctx), faults), nil
 }
 
 func (s *Server) reload(ctx context.Context, _ mi.None) (mi.ReloadResult, error) {
@@ -104,8 +103,8 @@ func (s *Server) takeConfig(file gateway.Config) []sms.Fault {
 	return nil
 }
 
-// gathered makes one result of the parts.
-func (s *Server) gathered(config []gateway.KeyChange, tables []gateway.TableChanges, faults []sms.Fault) mi.ReloadResult {
+// gathered makes one result of the parts. file is the configuration as it is now; nil: as it was.
+func (s *Server) gathered(file *gateway.Config, config []gateway.KeyChange, tables []gateway.TableChanges, faults []sms.Fault) mi.ReloadResult {
 	result := mi.ReloadResult{Config: []mi.ConfigChange{}, Certificates: s.changedFiles(), Faults: []mi.Fault{}}
 	for _, c := range config {
 		result.Config = append(result.Config, mi.ConfigChange(c))
@@ -117,7 +116,10 @@ func (s *Server) gathered(config []gateway.KeyChange, tables []gateway.TableChan
 		faults = append(faults, t.Faults...)
 		*of[t.Table] = asChanges(t.Changes)
 	}
-	for _, f := range s.options.Config.CheckCertificates() {
+	if file == nil {
+		file = &s.options.Config
+	}
+	for _, f := range file.CheckCertificates() {
 		f.Reason += "; what was read before stays in use"
 		faults = append(faults, f)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -36,7 +37,7 @@ func reloadable(t *testing.T, core *fakeCore, running string) (s *Server, file *
 	level := new(slog.LevelVar)
 	return start(t, core, Options{
 		Config: config, Reread: read, Level: level, Tokens: config.MI.Tokens, Origins: config.MI.Origins,
-		TLSCert: config.MI.TLSCert, TLSKey: config.MI.TLSKey,
+		Certificates: config.MI.Certificates(),
 	}), file
 }
 
@@ -166,12 +167,13 @@ func TestReloadCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	before := s.certificate.current()
+	current := func() *tls.Certificate { c, _ := s.certificates.Current(); return c }
+	before := current()
 	issue(t, dir, "gw", ca)
 	if r := s.Reload(t.Context(), "SIGHUP"); !reflect.DeepEqual(r.Certificates, mi.List{"mi.tls_cert", "mi.tls_key"}) || len(r.Faults) > 0 {
 		t.Errorf("%+v", r)
 	}
-	after := s.certificate.current()
+	after := current()
 	if before == after {
 		t.Error("the new certificate is not in use")
 	}
@@ -183,7 +185,33 @@ func TestReloadCertificates(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if s.certificate.current() != after {
+	if current() != after {
 		t.Error("with a broken file the old certificate is not kept")
+	}
+}
+
+// A certificate that is no good is one fault, by its key, and hinders nothing else.
+func TestReloadBesideABadCertificate(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "gw.pem"), filepath.Join(dir, "gw.key")
+	issue(t, dir, "gw", nil)
+	for _, section := range []string{"sip", "smpp"} {
+		files := section + ": {tls_cert: " + cert + ", tls_key: " + key + "}\n"
+		s, file := reloadable(t, newFakeCore(), files+"mi: {tokens: ["+entry("anna", "admin", "a")+"]}")
+		if err := os.WriteFile(cert, []byte("broken"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		*file = files + "mi: {tokens: [" + entry("anna", "admin", "b") + "]}"
+		r := s.Reload(t.Context(), "SIGHUP")
+		if len(r.Faults) != 1 || r.Faults[0].Path != section+".tls_cert" || !strings.HasSuffix(r.Faults[0].Reason, "; what was read before stays in use") {
+			t.Errorf("%+v", r.Faults)
+		}
+		if len(r.Config) != 1 || r.Config[0].Key != "mi.tokens[name=anna]" {
+			t.Errorf("%+v", r.Config)
+		}
+		if w := ask(s, "POST", "/mi", versionCall, "Authorization", "Bearer b"); w.Code != 200 {
+			t.Errorf("the new token: %d", w.Code)
+		}
+		issue(t, dir, "gw", nil)
 	}
 }

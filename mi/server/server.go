@@ -29,6 +29,7 @@ import (
 	"sipsmpp/events"
 	"sipsmpp/events/stream"
 	"sipsmpp/gateway"
+	"sipsmpp/gateway/certs"
 	"sipsmpp/gateway/smpp"
 	"sipsmpp/gateway/sms"
 	"sipsmpp/gateway/store"
@@ -84,28 +85,26 @@ type Options struct {
 	// Config is what the gateway runs with, and Reread reads its file again: for reload. Nil: there is no file.
 	Config         gateway.Config
 	Reread         func() (gateway.Config, error)
-	MaxConnections int // TCP connections, WebSockets among them; 0: 8192
-	MaxBody        int // octets of a request or a batch; 0: 1 MiB
-	// TLSCert, TLSKey and TLSClientCA are PEM files: with them the MI is HTTPS.
-	TLSCert, TLSKey, TLSClientCA string
+	MaxConnections int         // TCP connections, WebSockets among them; 0: 8192
+	MaxBody        int         // octets of a request or a batch; 0: 1 MiB
+	Certificates   certs.Files // with a certificate the MI is HTTPS; clients may show one that the CA vouches for
 }
 
 // Server serves the MI of one core.
 type Server struct {
-	core        Core
-	options     Options
-	dispatcher  dispatcher
-	access      *access
-	pool        *pool
-	tokensFault error
-	tls         *tls.Config  // nil: plain HTTP
-	certificate *certificate // that tls has
-	events      *stream.Handler
-	subscribers *stream.Subscribers
-	webhooks    *stream.Webhooks
-	http        *http.Server
-	origins     atomic.Pointer[origins]
-	host        string // of Listen
+	core         Core
+	options      Options
+	dispatcher   dispatcher
+	access       *access
+	pool         *pool
+	tokensFault  error
+	certificates *certs.Certificates // nil: plain HTTP
+	events       *stream.Handler
+	subscribers  *stream.Subscribers
+	webhooks     *stream.Webhooks
+	http         *http.Server
+	origins      atomic.Pointer[origins]
+	host         string // of Listen
 
 	reloading sync.Mutex        // one reload at a time
 	stamps    map[string]string // of the certificates' files, at the last reload
@@ -187,17 +186,15 @@ func (s *Server) Listen(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("mi.listen: %w", err)
 	}
 	s.host = strings.ToLower(host)
-	if s.options.TLSCert == "" {
+	if s.options.Certificates.Cert == "" {
 		if isPublic(l.Addr()) {
 			s.options.Log.Warn("the MI is reached from other hosts without HTTPS, so that whoever listens on the way learns the tokens: set mi.tls_cert and mi.tls_key", "mi", l.Addr().String())
 		}
 		return l, nil
 	}
-	s.certificate, err = newCertificate(s.options.TLSCert, s.options.TLSKey, s.options.TLSClientCA, s.options.Log)
-	if err != nil {
+	if s.certificates, err = certs.Open(s.options.Certificates, s.options.Log); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s.tls = s.certificate.serving()
 	return l, nil
 }
 
@@ -209,8 +206,12 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	s.pool.Listener = l
 	l = s.pool
-	if s.tls != nil {
-		l = tls.NewListener(l, s.tls)
+	if s.certificates != nil {
+		secure := &tls.Config{NextProtos: []string{"http/1.1"}}
+		if s.options.Certificates.CA != "" {
+			secure.ClientAuth = tls.VerifyClientCertIfGiven
+		}
+		l = tls.NewListener(l, s.certificates.Server(secure))
 	}
 	err := s.http.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) {
