@@ -103,6 +103,7 @@ type passage struct {
 	attempt int           // how many targets were tried; Targets[attempt-1] is the one that has it now
 	counts  *route.Counts // of the rule
 	flight  *flight       // of a message that is deferred; nil: it came just now
+	before  sms.Outcome   // what became of it with the target before
 	done    func(sms.Outcome)
 	kept    bool // a durable subscription takes an event of it
 
@@ -136,6 +137,10 @@ func (p *passage) ended(o sms.Outcome) {
 	if p.reported(target.Leg) {
 		p.g.reports.sent(target.Leg)
 	}
+	if o.Cause == sms.CauseNoRoute && p.before.Cause != sms.CauseNone {
+		o = p.before // that a target takes no message ever says nothing of those that may
+	}
+	p.before = o
 	final := o.Severity == sms.Permanent || o.Fate == sms.Unknown && (target.FailUnknown || target.HoldUnknown)
 	switch {
 	case !final && p.attempt < len(p.route.Targets):

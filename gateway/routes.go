@@ -219,7 +219,10 @@ func (g *Gateway) TestRoute(m *sms.Message) RouteTest {
 			state = "rejects"
 		case target.Leg.Kind == sms.LegConnection:
 			state = cmp.Or(states[target.Leg.Name], "unknown")
-			if row, ok := g.table.Load().rows[target.Leg.Name]; ok && !chosen {
+			row, ok := g.table.Load().rows[target.Leg.Name]
+			if ok && !row.Sends() {
+				state = "cannot send"
+			} else if ok && !chosen {
 				carrier, chosen = text.Carrier{
 					Default: row.Alphabet, Long: row.LongMessage, Shift: row.Shift, Transliterate: row.Transliterate,
 				}, true

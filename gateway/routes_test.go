@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -287,6 +289,36 @@ func TestRouteLeastLoaded(t *testing.T) {
 	}
 	if e := r.event("E_MESSAGE_SENT").(events.MessageSent); e.Attempt != 1 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// What no message goes by refuses one at once, with the reason, and keeps it from no other target.
+func TestRouteToAReceiver(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	receiver, down := r.row("receiver", r.smsc.Addr()), r.row("down", "127.0.0.1:1")
+	receiver.SessionType = sms.Receiver
+	r.put(receiver)
+	r.put(down)
+	if _, err := r.gw.Reload(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	id := r.rule(route.Rule{Targets: "smpp:receiver"})
+	for targets, taken := range map[string]bool{
+		"smpp:receiver": false, "smpp:receiver, smpp:smsc": true, "smpp:down, smpp:receiver": true, "smpp:receiver, smpp:down": true,
+	} {
+		if err := r.gw.SetRoute(r.ctx, id, func(r *route.Rule) { r.Targets = targets }); err != nil {
+			t.Fatal(err)
+		}
+		m := &sms.Message{Text: "x", From: sms.ParseAddress("100"), To: sms.ParseAddress("+49" + strconv.Itoa(len(targets)))}
+		if o := r.accept(m); o.Taken() != taken || !taken && o.Reason() != "no route: session_type 3 (receiver) cannot send" {
+			t.Errorf("%s: %+v", targets, o)
+		}
+	}
+	if err := r.gw.SetRoute(r.ctx, id, func(r *route.Rule) { r.Targets = "smpp:receiver, smpp:smsc" }); err != nil {
+		t.Fatal(err)
+	}
+	if test := r.gw.TestRoute(&sms.Message{Text: "x"}); !slices.Equal(test.States, []string{"cannot send", "bound"}) {
+		t.Errorf("%v", test.States)
 	}
 }
 

@@ -126,7 +126,7 @@ type RouteTestResult struct {
 // RouteTarget is a target and how it stands.
 type RouteTarget struct {
 	Target string `json:"target"`
-	State  string `json:"state"` // of a connection: bound, partly, down, disabled, invalid, unknown; of sip: registered, away, no next hop, ready; else ready, rejects, ...
+	State  string `json:"state"` // of a connection: bound, partly, down, disabled, invalid, cannot send, unknown; of sip: registered, away, no next hop, ready; else ready, rejects, ...
 }
 
 // RouteOther is a rule that did not decide.

@@ -189,12 +189,12 @@ func (c *connection) refusal() (sms.Outcome, bool) {
 	switch {
 	case c.retired:
 		return c.over, true
+	case c.cfg.Account != "":
+		return sms.Failed(sms.Configuration, sms.CauseNoRoute, "its peer binds as an account: send to account:"+c.cfg.Account), true
+	case !c.cfg.Sends():
+		return sms.Failed(sms.Configuration, sms.CauseNoRoute, fmt.Sprintf("session_type %d (%v) cannot send", int(c.cfg.SessionType), c.cfg.SessionType)), true
 	case !c.enabled:
 		return notReady("the connection is disabled: smpp_enable " + c.row.Name)
-	case c.cfg.Account != "":
-		return notReady("its peer binds as an account: send to account:" + c.cfg.Account)
-	case !c.sends():
-		return notReady(fmt.Sprintf("session_type %d (%v) cannot send", int(c.cfg.SessionType), c.cfg.SessionType))
 	case c.establishing == 0 && !c.binding():
 		if reason := c.binds[0].lastError; reason != "" {
 			return notReady(reason)
@@ -205,9 +205,6 @@ func (c *connection) refusal() (sms.Outcome, bool) {
 	}
 	return sms.Outcome{}, false
 }
-
-// sends says that messages can go by the session_type.
-func (c *connection) sends() bool { return c.cfg.SessionType != sms.Receiver && c.cfg.Account == "" }
 
 // binding says that a bind is up, or going down and still finishing what it began.
 func (c *connection) binding() bool {

@@ -15,7 +15,7 @@ func (c *Connections) Load(name string) int {
 func (c *connection) load() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.enabled || !c.sends() {
+	if !c.enabled || !c.cfg.Sends() {
 		return math.MaxInt
 	}
 	room, busy := 0, c.queue.len()
@@ -40,7 +40,7 @@ func (c *Connections) Capacity(name string) int {
 	}
 	connection.mu.Lock()
 	defer connection.mu.Unlock()
-	if !connection.enabled || !connection.sends() {
+	if !connection.enabled || !connection.cfg.Sends() {
 		return 0
 	}
 	return connection.usable() * connection.cfg.Window

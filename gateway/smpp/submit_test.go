@@ -409,16 +409,22 @@ func TestNotReady(t *testing.T) {
 		for _, c := range []struct {
 			change func(*sms.ConnectionConfig)
 			detail string
+			never  bool
 		}{
-			{func(c *sms.ConnectionConfig) {}, "not bound yet"},
-			{func(c *sms.ConnectionConfig) { c.SessionType = sms.Receiver }, "cannot send"},
-			{func(c *sms.ConnectionConfig) { c.SessionType = sms.Outbind }, "not bound yet"},
-			{func(c *sms.ConnectionConfig) { c.Enabled = false }, "smpp_enable"},
+			{func(c *sms.ConnectionConfig) {}, "not bound yet", false},
+			{func(c *sms.ConnectionConfig) { c.SessionType = sms.Receiver }, "cannot send", true},
+			{func(c *sms.ConnectionConfig) { c.SessionType, c.Account = sms.Outbind, "shop" }, "send to account:shop", true},
+			{func(c *sms.ConnectionConfig) { c.SessionType = sms.Outbind }, "not bound yet", false},
+			{func(c *sms.ConnectionConfig) { c.Enabled = false }, "smpp_enable", false},
 		} {
 			w.apply()
 			w.apply(row(c.change))
 			i = w.send("x")
-			w.wantFate(i, sms.NotSent, sms.Temporary, sms.CauseNotReady)
+			if c.never {
+				w.wantFate(i, sms.NotSent, sms.Configuration, sms.CauseNoRoute)
+			} else {
+				w.wantFate(i, sms.NotSent, sms.Temporary, sms.CauseNotReady)
+			}
 			if o := w.outcome(i); !strings.Contains(o.Detail, c.detail) {
 				t.Errorf("%q does not say %q", o.Detail, c.detail)
 			}

@@ -89,6 +89,9 @@ func (c ConnectionConfig) Peer() string { return net.JoinHostPort(c.Host, strcon
 
 func (c ConnectionConfig) String() string { return c.Name }
 
+// Sends says that messages can go by it: not by a receiver, nor by one that calls an account, which is sent to as such.
+func (c ConnectionConfig) Sends() bool { return c.SessionType != Receiver && c.Account == "" }
+
 // GoString keeps the password out of %#v.
 func (c ConnectionConfig) GoString() string { return "sms.ConnectionConfig(" + c.Name + ")" }
 
