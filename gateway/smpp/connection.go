@@ -141,13 +141,34 @@ func (c *connection) retire(next *connection, over sms.Outcome) (handOver func()
 	}
 }
 
-// adopt takes the queue of the generation before. What cannot leave by this one ends here.
+// adopt takes the queue of the generation before, ahead of what came since then. What cannot leave by this one ends here.
 func (c *connection) adopt(queued []*submission) {
 	now := time.Now()
+	var ahead, ended []*submission
 	for _, s := range queued {
 		again := c.prepare(s.m, s.done, now)
 		again.deadline = s.deadline
-		c.take(again, now)
+		if again.failed != nil {
+			ended = append(ended, again)
+		} else {
+			ahead = append(ahead, again)
+		}
+	}
+	c.mu.Lock()
+	next := c.next
+	if over, refused := c.refusal(); next == nil && refused {
+		for _, s := range ahead {
+			s.fail(over)
+		}
+		ended = append(ended, ahead...)
+	} else if next == nil {
+		c.queue.prepend(ahead)
+		ended = c.pump(now, ended)
+	}
+	c.mu.Unlock()
+	c.end(ended)
+	if next != nil {
+		next.adopt(ahead)
 	}
 }
 
@@ -169,7 +190,9 @@ func (c *connection) take(s *submission, now time.Time) {
 	if c.retired && c.next != nil {
 		next := c.next
 		c.mu.Unlock()
-		next.adopt([]*submission{s}) // it came by the table before the reload
+		again := next.prepare(s.m, s.done, now) // it came by the table before the reload
+		again.deadline = s.deadline
+		next.take(again, now)
 		return
 	}
 	if o, ok := c.refusal(); ok {

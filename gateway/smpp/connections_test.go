@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -243,6 +244,35 @@ func TestEnableDisableRebind(t *testing.T) {
 		w.net.next().accept()
 		if time.Since(start) != 0 {
 			t.Fatalf("rebound after %v", time.Since(start))
+		}
+	})
+}
+
+// What was queued before a reload leaves before what comes during it.
+func TestReloadKeepsTheOrder(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.apply(row(func(c *sms.ConnectionConfig) { c.Window, c.QueueTimeout = 1, time.Minute }))
+		p := w.net.next().accept()
+		w.send("0")
+		w.send("1")
+		w.send("2")
+		seq, _ := p.submit()
+		w.conns.mu.Lock()
+		_, after := w.conns.apply([]sms.ConnectionConfig{row(func(c *sms.ConnectionConfig) { c.Window, c.QueueTimeout = 2, time.Minute })})
+		w.conns.mu.Unlock()
+		w.send("3")
+		for _, f := range after {
+			f()
+		}
+		p.respond(seq, "0")
+		p.unbinds()
+		p = w.net.next().accept()
+		for i := 1; i <= 3; i++ {
+			seq, sm := p.submit()
+			if text := string(sm.ShortMessage); text != strconv.Itoa(i) {
+				t.Errorf("%s left as number %d", text, i)
+			}
+			p.respond(seq, strconv.Itoa(i))
 		}
 	})
 }

@@ -22,6 +22,11 @@ func (q *queue) push(s *submission) {
 	q.items = append(q.items, s)
 }
 
+// prepend puts items before all others.
+func (q *queue) prepend(items []*submission) {
+	*q = queue{items: append(items, q.items[q.head:]...)}
+}
+
 // front is the message that has waited longest; nil where there is none.
 func (q *queue) front() *submission {
 	if q.len() == 0 {
