@@ -140,6 +140,30 @@ func TestDeferralsMove(t *testing.T) {
 	})
 }
 
+// One that waits behind another and ends makes that no sooner due, and the next behind it takes its place.
+func TestOneBehindEnds(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		db := open(t, url)
+		now := received()
+		first, second, third := deferred("first", 1, WaitingTime, now.Add(time.Hour)), deferred("second", 1, WaitingBehind, now), deferred("third", 1, WaitingBehind, now)
+		for _, r := range []*Record{first, second, third} {
+			insert(t, db, r)
+		}
+		for _, step := range []struct {
+			ends *Record
+			due  []string
+		}{{second, nil}, {first, []string{"third"}}} {
+			step.ends.State = RecordFailed
+			if err := wait(func(done func(error)) { db.End(End{Record: step.ends, Queue: 1, Followed: true}, done) }); err != nil {
+				t.Fatal(err)
+			}
+			if got := due(t, db, time.Now()); !slices.Equal(got, step.due) {
+				t.Errorf("due: %q, want %q", got, step.due)
+			}
+		}
+	})
+}
+
 func TestDeferralsAfterARestart(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		db := open(t, url)

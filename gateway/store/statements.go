@@ -127,7 +127,7 @@ func (s statement) text(d *dialect) string {
 	case selectOldest:
 		return selectOldestText(d, s.n)
 	case promoteDeferred:
-		return "UPDATE deferred SET waiting = 0, next_attempt = ? WHERE id IN " + list(s.n)
+		return "UPDATE deferred SET waiting = 0, next_attempt = ? WHERE waiting = 1 AND id IN " + list(s.n)
 	case endMessages:
 		return "UPDATE message SET state = ?, egress = ?, rule = ?, attempts = ?, receipt = ?, report_state = ?, report_error = ?, " +
 			"done_time = ?, next_attempt = ?, updated = ? WHERE id IN " + list(s.n)
