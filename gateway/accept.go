@@ -117,10 +117,13 @@ func (p *passage) name() {
 	}
 }
 
-// attempts is how often the message was handed to a target.
+// attempts is how often the message was handed to a target. An application that is to decide is none.
 func (p *passage) attempts() int {
-	if p.flight != nil {
+	switch {
+	case p.flight != nil:
 		return p.flight.deferral.Attempts + p.attempt
+	case p.attempt > 0 && p.route.Targets[0].Waits:
+		return p.attempt - 1
 	}
 	return p.attempt
 }

@@ -186,8 +186,8 @@ func (h fromAccounts) toDeferred(
 var errNotWhole = errors.New("the message came in several parts")
 
 func (k *keeper) replace(ctx context.Context, f *flight, r *store.Record, p smpp.Replacement) error {
-	defer k.letGo(r.Message.ID)
 	if r.Message.Segments > 1 {
+		k.letGo(r.Message.ID)
 		return errNotWhole
 	}
 	m := *r.Message
@@ -203,14 +203,17 @@ func (k *keeper) replace(ctx context.Context, f *flight, r *store.Record, p smpp
 	d.GiveUp, d.Octets = k.until(k.passage(r, f).out), octetsOf(&m)
 	r.Deferral = &d
 	written := make(chan error, 1)
-	k.db.Replace(r, func(err error) { written <- err })
-	select {
-	case err := <-written:
+	k.db.Replace(r, func(err error) {
 		if err == nil {
 			k.mu.Lock()
 			f.backlog.octets += int64(d.Octets - f.deferral.Octets)
 			k.mu.Unlock()
 		}
+		k.letGo(m.ID)
+		written <- err
+	})
+	select {
+	case err := <-written:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()

@@ -110,11 +110,15 @@ func (d *duplicates) first(m *sms.Message, answer func(wire.Status, sms.ID)) fun
 // forget drops what is over, and the oldest where there are too many. The lock is held.
 func (d *duplicates) forget(now time.Time) {
 	n := 0
-	for n < len(d.order) && (len(d.known) >= maxSubmits || !now.Before(d.order[n].until) || d.known[d.order[n].key] != d.order[n]) {
-		if s := d.order[n]; d.known[s.key] == s {
+	for ; n < len(d.order); n++ {
+		s := d.order[n]
+		known := d.known[s.key] == s
+		if known && len(d.known) < maxSubmits && (now.Before(s.until) || !s.answered) {
+			break
+		}
+		if known {
 			delete(d.known, s.key)
 		}
-		n++
 	}
 	clear(d.order[:n])
 	d.order = d.order[n:]

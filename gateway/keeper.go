@@ -182,7 +182,7 @@ var waitingBehind = sms.Failed(sms.Temporary, sms.CauseBehind, "")
 func (k *keeper) keep(p *passage, o sms.Outcome) {
 	now := time.Now()
 	d := store.Deferral{
-		ID: p.m.ID, GiveUp: k.until(p.out), Octets: octetsOf(p.m), Attempts: p.attempt, Reason: o.Reason(), Changed: now,
+		ID: p.m.ID, GiveUp: k.until(p.out), Octets: octetsOf(p.m), Attempts: p.attempts(), Reason: o.Reason(), Changed: now,
 		Target: targetOf(onward(p.route.Targets)),
 	}
 	if o.Fate == sms.Unknown {

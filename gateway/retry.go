@@ -81,8 +81,8 @@ func (k *keeper) round(ctx context.Context) time.Duration {
 	if mend {
 		k.mended = now
 	}
-	k.tryAsked(ctx)
-	k.tryMoved(ctx)
+	k.tryOldest(ctx, k.asked, whyAsked)
+	k.tryOldest(ctx, k.moved, whyMoved)
 	k.mu.Lock()
 	list := make([]*backlog, 0, len(k.backlogs))
 	for _, b := range k.backlogs {
@@ -148,7 +148,7 @@ func (k *keeper) fill(ctx context.Context, b *backlog, now time.Time) time.Time 
 		k.mu.Lock()
 		b.next = now.Add(time.Hour) // what becomes due from here on is noted
 		k.mu.Unlock()
-		taken, err := k.try(ctx, b, room, false, func() ([]store.Deferral, error) {
+		taken, err := k.try(ctx, b, room, whyDue, func() ([]store.Deferral, error) {
 			return k.db.DueDeferrals(ctx, b.target, now, looked)
 		})
 		if err == nil {
@@ -184,7 +184,11 @@ func (k *keeper) fill(ctx context.Context, b *backlog, now time.Time) time.Time 
 func (k *keeper) goOn(ctx context.Context, b *backlog, pass *pass, room int) {
 	limit := min(room, pageSize)
 	read := 0
-	_, err := k.try(ctx, b, limit, pass.forced, func() ([]store.Deferral, error) {
+	why := whyDue
+	if pass.forced {
+		why = whyMoved
+	}
+	_, err := k.try(ctx, b, limit, why, func() ([]store.Deferral, error) {
 		list, err := k.db.LaterDeferrals(ctx, b.target, pass.after, pass.since, limit)
 		if read = len(list); read > 0 {
 			pass.after = list[read-1]
@@ -216,9 +220,17 @@ func (k *keeper) couldRead() {
 	}
 }
 
-// try reads deferrals of a target and tries at most room of them, after it was written down. It says how many. With forced, those
-// that have no ready target are left as they are, for the time that theirs is up; else they are put off.
-func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, read func() ([]store.Deferral, error)) (int, error) {
+// reason is why messages are looked at, which says what becomes of one that has no ready target.
+type reason uint8
+
+const (
+	whyDue   reason = iota // it is put off
+	whyMoved               // it may have another route, or is behind one that had: it is left as it is, for the time that its target is up
+	whyAsked               // it is tried nevertheless
+)
+
+// try reads deferrals of a target and tries at most room of them, after it was written down. It says how many.
+func (k *keeper) try(ctx context.Context, b *backlog, room int, why reason, read func() ([]store.Deferral, error)) (int, error) {
 	claimed, parked, err := k.claim(ctx, b, room, read)
 	if err != nil || len(claimed) == 0 {
 		return 0, err
@@ -243,9 +255,9 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 			left = append(left, f.deferral.Queue)
 		case p.route.Loop || len(p.route.Targets) == 0:
 			k.putOff(p, sms.Failed(sms.Temporary, sms.CauseNoRoute, "no rule names a target for it now"))
-		case k.isAsked(b, f.deferral.Queue) || k.anyReady(p.route.Targets):
+		case why == whyAsked || k.anyReady(p.route.Targets):
 			list, ids = append(list, p), append(ids, f.deferral.ID)
-		case forced && !f.moved:
+		case why == whyMoved && !f.moved:
 			k.release(b, []store.Deferral{f.deferral})
 			left = append(left, f.deferral.Queue)
 		default:
@@ -268,58 +280,27 @@ func (k *keeper) try(ctx context.Context, b *backlog, room int, forced bool, rea
 	return len(list), nil
 }
 
-// tryAsked tries the oldest message of queues that somebody asked for, whatever is known of their target.
-func (k *keeper) tryAsked(ctx context.Context) {
+// tryOldest looks at the oldest message of queues, but for those that are on their way: they stay among queues until that has ended.
+func (k *keeper) tryOldest(ctx context.Context, queues map[int64]*backlog, why reason) {
+	list := make(map[*backlog][]int64)
 	k.mu.Lock()
-	list := byBacklog(k.asked)
-	k.mu.Unlock()
-	for b, queues := range list {
-		_, err := k.try(ctx, b, len(queues), false, func() ([]store.Deferral, error) { return k.db.OldestDeferrals(ctx, queues) })
-		if err != nil {
-			k.failedToRead(ctx, err)
-			continue
+	for q, b := range queues {
+		if _, busy := b.busy[q]; !busy {
+			list[b] = append(list[b], q)
+			delete(queues, q)
 		}
-		k.mu.Lock()
-		for _, q := range queues {
-			delete(k.asked, q)
-		}
-		k.mu.Unlock()
 	}
-}
-
-// tryMoved looks at the oldest message of queues whose oldest went another way.
-func (k *keeper) tryMoved(ctx context.Context) {
-	k.mu.Lock()
-	list := byBacklog(k.moved)
-	clear(k.moved)
 	k.mu.Unlock()
-	for b, queues := range list {
-		_, err := k.try(ctx, b, len(queues), true, func() ([]store.Deferral, error) { return k.db.OldestDeferrals(ctx, queues) })
+	for b, some := range list {
+		_, err := k.try(ctx, b, len(some), why, func() ([]store.Deferral, error) { return k.db.OldestDeferrals(ctx, some) })
 		if err == nil {
 			continue
 		}
 		k.failedToRead(ctx, err)
 		k.mu.Lock()
-		for _, q := range queues {
-			k.moved[q] = b
+		for _, q := range some {
+			queues[q] = b
 		}
 		k.mu.Unlock()
 	}
-}
-
-func byBacklog(queues map[int64]*backlog) map[*backlog][]int64 {
-	if len(queues) == 0 {
-		return nil
-	}
-	list := make(map[*backlog][]int64)
-	for q, b := range queues {
-		list[b] = append(list[b], q)
-	}
-	return list
-}
-
-func (k *keeper) isAsked(b *backlog, queue int64) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.asked[queue] == b
 }

@@ -216,9 +216,12 @@ func TestUndecidedWaitsBehind(t *testing.T) {
 		return gatewaytest.Action{}
 	}}, nil)
 	r.rule(route.Rule{Name: "ask", Targets: "app?, smpp:smsc", Options: `{"wait":1}`})
-	for _, text := range []string{"one", "two"} {
+	for i, text := range []string{"one", "two"} {
 		if o := r.accept(&sms.Message{Text: text}); !o.Deferred {
 			t.Errorf("%s: %+v", text, o)
+		}
+		if e := r.event("E_MESSAGE_DEFERRED").(events.MessageDeferred); e.Attempt != 1-i { // to ask an application is none
+			t.Errorf("%s: %d attempts", text, e.Attempt)
 		}
 	}
 }

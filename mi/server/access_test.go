@@ -409,7 +409,7 @@ func TestHTTPS(t *testing.T) {
 	monitor := issue(t, dir, "monitor", ca)
 	file := func(name string) string { return filepath.Join(dir, name) }
 	s := New(newFakeCore(), Options{
-		Tokens:  []gateway.MIToken{{Name: "prometheus", Certificate: "monitor", Role: "read"}, token("boss", "admin")},
+		Tokens:       []gateway.MIToken{{Name: "prometheus", Certificate: "monitor", Role: "read"}, token("boss", "admin")},
 		Certificates: gateway.MIConfig{TLSCert: file("gw.pem"), TLSKey: file("gw.key"), TLSClientCA: file("ca.pem")}.Certificates(),
 	})
 	address := listen(t, s)
