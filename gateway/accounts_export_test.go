@@ -1,5 +1,9 @@
 package gateway
 
-import "golang.org/x/crypto/bcrypt"
+import (
+	"time"
 
-func init() { passwordCost = bcrypt.MinCost }
+	"golang.org/x/crypto/bcrypt"
+)
+
+func init() { passwordCost, noticePause = bcrypt.MinCost, time.Millisecond }

@@ -58,6 +58,7 @@ type Gateway struct {
 	accountRows atomic.Pointer[[]sms.AccountConfig]
 	sipUsers    atomic.Pointer[[]sms.SIPUser]
 	queries     chan struct{} // one for each query_sm that is looked up
+	notices     atomic.Int64  // reports to senders on SIP that wait to be sent again
 	// reloading lets one reload run at a time, and keeps it apart from what else changes the connections.
 	reloading   sync.Mutex
 	defaultName string // smpp.default_connection; of who has the lock

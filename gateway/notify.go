@@ -72,11 +72,34 @@ func (g *Gateway) tellSender(m *recorded, now store.MessageReport) {
 	if m.notify == nil || !(m.notify.Wants(now.State) || unknown && m.notify.Negative) {
 		return
 	}
-	g.sip.Report(sip.Report{
+	g.notify(sip.Report{
 		ID: g.ids.Next(), Notify: m.notify, From: m.from, To: m.to, State: now.State, Done: now.DoneTime,
-	}, func(o sms.Outcome) {
-		if o.Fate != sms.Accepted {
-			g.log.Warn("a report did not reach the sender of its message", "message", m.id, "reason", o.Reason())
+	}, m.id, 1)
+}
+
+// maxNotices bounds the reports to senders on SIP that wait to be sent again.
+const maxNotices = 10_000
+
+// noticePause is the wait before a report to a sender on SIP is sent again; it doubles with each attempt.
+var noticePause = relayPause
+
+// notify sends a report, and again where it may arrive later: its sender may be away, or the next hop. What waits for that is in memory
+// alone, so that a report is lost if we end meanwhile.
+func (g *Gateway) notify(r sip.Report, message sms.ID, attempt int) {
+	g.sip.Report(r, func(o sms.Outcome) {
+		switch {
+		case o.Fate == sms.Accepted:
+			return
+		case o.Severity != sms.Permanent && attempt < mostAttempts && !g.closing.Load():
+			if g.notices.Add(1) <= maxNotices {
+				time.AfterFunc(min(noticePause<<(attempt-1), lastRelayPause), func() {
+					g.notices.Add(-1)
+					g.notify(r, message, attempt+1)
+				})
+				return
+			}
+			g.notices.Add(-1)
 		}
+		g.log.Warn("a report did not reach the sender of its message", "message", message, "attempts", attempt, "reason", o.Reason())
 	})
 }

@@ -76,6 +76,18 @@ func TestNotificationAfterRestart(t *testing.T) {
 	}
 }
 
+// A report whose sender is away for a moment is sent again.
+func TestNotificationComesLater(t *testing.T) {
+	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
+	r.phone.Answer(480)
+	r.sendCPIM("positive-delivery")
+	for range 3 {
+		if m := r.message(); !strings.Contains(m.Text, "<message-id>m-1</message-id>") {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
 func TestTextReports(t *testing.T) {
 	r := newRig(t, gatewaytest.SMSCConfig{}, nil)
 	r.config.SIP.Reports = "text"
