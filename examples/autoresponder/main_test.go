@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"testing"
-	"time"
 
 	"sipsmpp/examples/exampletest"
 	"sipsmpp/mi"
@@ -28,8 +27,7 @@ func TestAutoresponder(t *testing.T) {
 		}
 		return false
 	}
-	r.Phone("+4915112345679", "4711", "And you?", seen)
-	time.Sleep(10 * time.Millisecond)
+	r.Phone("+4915112345679", "4711", "And you?", seen) // messages are answered one after the other: by then the first's all were
 	count := 0
 	for _, s := range r.SMSC.Submits() {
 		if s.To == "4915112345678" {
