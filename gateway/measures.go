@@ -162,7 +162,7 @@ func (r *reports) reportTimes(f func(leg sms.Leg, s metric.Snapshot)) {
 func (r *reports) waiting() (early, awaited int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.early), len(r.awaited)
+	return r.parked, len(r.awaited)
 }
 
 // completed measures how long a message took from its arrival to its report.

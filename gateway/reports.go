@@ -58,7 +58,8 @@ type reports struct {
 	awaited  map[segmentKey]awaited
 	order    []segmentKey // as they came into awaited, to drop the oldest
 	open     map[sms.Leg]int
-	early    map[*incoming]struct{}
+	early    map[string]map[*incoming]struct{} // by the likeliest form of their SMSC id
+	parked   int                               // how many those are
 	learners map[sms.Leg]learner
 	counters reportCounters
 
@@ -103,11 +104,6 @@ func recordedOf(r *store.Record) *recorded {
 // is says that it is the message with this id; nil is none.
 func (m *recorded) is(id sms.ID) bool { return m != nil && m.id == id }
 
-// has says that one of its segments has an SMSC id, in its normal form.
-func (m *recorded) has(key string) bool {
-	return slices.ContainsFunc(m.segments, func(s store.Segment) bool { return s.Key == key })
-}
-
 // learner is a leg's, for the smsc_id_format that the leg had then.
 type learner struct {
 	format string
@@ -138,7 +134,7 @@ func newReports(db *store.DB, hub *events.Hub, log *slog.Logger, siblings func(s
 		db: db, insert: db.Insert, hub: hub, log: log, siblings: siblings, format: format,
 		awaited:  make(map[segmentKey]awaited),
 		open:     make(map[sms.Leg]int),
-		early:    make(map[*incoming]struct{}),
+		early:    make(map[string]map[*incoming]struct{}),
 		learners: make(map[sms.Leg]learner),
 	}
 }
@@ -173,9 +169,11 @@ func (r *reports) closeOne(leg sms.Leg) (again []*incoming) {
 		return nil
 	}
 	delete(r.open, leg)
-	for in := range r.early {
-		if slices.Contains(r.siblings(in.leg), leg) && !r.mayCome(in.leg) {
-			again = append(again, r.unpark(in))
+	for _, same := range r.early {
+		for in := range same {
+			if slices.Contains(r.siblings(in.leg), leg) && !r.mayCome(in.leg) {
+				again = append(again, r.unpark(in))
+			}
 		}
 	}
 	return again
@@ -204,9 +202,11 @@ func (r *reports) expect(record *store.Record, write func(*store.Record, func(er
 	r.mu.Lock()
 	r.remember(record.Egress, known)
 	var again []*incoming
-	for in := range r.early {
-		if known.has(in.keys[0]) && r.lookup(in, in.keys[:1]) != nil {
-			again = append(again, r.unpark(in))
+	for _, s := range known.segments {
+		for in := range r.early[s.Key] {
+			if r.lookup(in, in.keys[:1]) != nil {
+				again = append(again, r.unpark(in))
+			}
 		}
 	}
 	again = append(again, r.closeOne(record.Egress)...)
@@ -387,16 +387,24 @@ func (r *reports) park(in *incoming) {
 			in.deadline = now.Add(secondWait)
 		}
 	}
-	if !r.mayCome(in.leg) || len(r.early) >= maxEarly || !now.Before(in.deadline) {
+	if !r.mayCome(in.leg) || r.parked >= maxEarly || !now.Before(in.deadline) {
 		r.mu.Unlock()
 		r.giveUp(in, second)
 		return
 	}
-	r.early[in] = struct{}{}
+	same := r.early[in.keys[0]]
+	if same == nil {
+		same = make(map[*incoming]struct{})
+		r.early[in.keys[0]] = same
+	}
+	same[in] = struct{}{}
+	r.parked++
 	in.timer = time.AfterFunc(in.deadline.Sub(now), func() {
 		r.mu.Lock()
-		_, still := r.early[in]
-		delete(r.early, in)
+		_, still := r.early[in.keys[0]][in]
+		if still {
+			r.unpark(in)
+		}
 		second := r.secondBest(in)
 		r.mu.Unlock()
 		if still {
@@ -416,7 +424,11 @@ func (r *reports) giveUp(in *incoming, second *segment) {
 }
 
 func (r *reports) unpark(in *incoming) *incoming {
-	delete(r.early, in)
+	same := r.early[in.keys[0]]
+	if delete(same, in); len(same) == 0 {
+		delete(r.early, in.keys[0])
+	}
+	r.parked--
 	in.timer.Stop()
 	return in
 }

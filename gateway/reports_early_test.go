@@ -15,9 +15,11 @@ func TestEarlyReceiptsCostLittle(t *testing.T) {
 	for range 3 {
 		r.sending(leg)
 	}
+	others := make(map[*incoming]struct{})
 	for range 100 {
-		r.early[&incoming{leg: leg, keys: []string{"other"}}] = struct{}{}
+		others[&incoming{leg: leg, keys: []string{"other"}}] = struct{}{}
 	}
+	r.early["other"] = others
 	r.sent(leg)
 	record := &store.Record{Message: &sms.Message{}, Egress: leg, Segments: []store.Segment{{Part: 1, SMSCID: "1", Key: "1"}}}
 	r.expect(record, func(*store.Record, func(error)) {}, func() {})
