@@ -276,3 +276,54 @@ func TestJournalFails(t *testing.T) {
 		})
 	})
 }
+
+// A process is killed, and its last transaction ends only after another has started: that one knows of the events all the same.
+func TestJournalUnderWay(t *testing.T) {
+	blocked := map[*dialect]string{
+		mysqlDialect:    "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+		postgresDialect: "SELECT COUNT(*) FROM pg_locks WHERE NOT granted",
+	}
+	onEach(t, func(t *testing.T, url string) {
+		killed, db := open(t, url), open(t, url)
+		if blocked[db.dialect] == "" {
+			t.Skip("its transaction ends with the process")
+		}
+		id := putSubscription(t, killed, EventSubscription{Name: "crm"})
+		wrote(t, func(done func(error)) { killed.QueueEvent(queued(1, id), done) })
+		tx, err := killed.write.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(killed.dialect.rebind(statement{queueEvent, 1}.text(killed.dialect)), id, 2, 0, "{}"); err != nil {
+			t.Fatal(err)
+		}
+		found := make(chan uint64)
+		go func() {
+			list, err := db.EventSubscriptions(t.Context())
+			if err != nil || len(list) != 1 {
+				t.Errorf("%+v, %v", list, err)
+				list = make([]EventSubscription, 1)
+			}
+			found <- list[0].Last
+		}()
+		var last uint64
+		for waits := 0; waits == 0 && last == 0; {
+			if err := db.read.QueryRow(blocked[db.dialect]).Scan(&waits); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case last = <-found:
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if last == 0 {
+			last = <-found
+		}
+		if last != 2 {
+			t.Errorf("the newest event is %d", last)
+		}
+	})
+}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // EventSubscription is a row of table event_subscription, with what waits for it.
@@ -58,8 +60,11 @@ func (db *DB) PutEventSubscription(ctx context.Context, s EventSubscription) (id
 }
 
 // EventSubscriptions gives the subscriptions of this node. What waits for none any more, since the node ended while it was dropped,
-// goes.
+// goes. A transaction of a process that was killed may still be under way at the server: what it adds is there, or never will be.
 func (db *DB) EventSubscriptions(ctx context.Context) (list []EventSubscription, err error) {
+	if err := db.awaitJournal(ctx); err != nil {
+		return nil, fmt.Errorf("db: table event_queue: %w", err)
+	}
 	err = db.transact(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM event_queue WHERE subscription NOT IN (SELECT id FROM event_subscription)")
 		return err
@@ -91,6 +96,28 @@ func (db *DB) EventSubscriptions(ctx context.Context) (list []EventSubscription,
 		return nil, fmt.Errorf("db: table event_subscription: %w", err)
 	}
 	return list, nil
+}
+
+// awaitJournal waits until those who write events, or notes of them, have done so. With SQLite a process that was killed takes its transaction
+// along, and MySQL's DELETE waits for rows that are not committed by itself.
+func (db *DB) awaitJournal(ctx context.Context) error {
+	if db.dialect != postgresDialect {
+		return nil
+	}
+	err := db.transact(ctx, func(tx *sql.Tx) error {
+		// Other gateways that write wait, too; a session whose process is gone with its host may be there for long.
+		if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '2s'"); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "LOCK TABLE event_queue, event_note IN SHARE MODE")
+		return err
+	})
+	const lockNotAvailable = "55P03"
+	if refused := new(pgconn.PgError); errors.As(err, &refused) && refused.Code == lockNotAvailable {
+		db.log.Warn("somebody is in the midst of writing events for long: those may come to their subscribers out of order")
+		return nil
+	}
+	return err
 }
 
 // dropStep bounds the events that one transaction drops, so that messages do not wait long for it.
