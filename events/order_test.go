@@ -17,7 +17,7 @@ import (
 // that a sender was told is kept: whichever transactions fail, whenever subscribers come and go and the node is killed. Each seed is
 // a history of its own, which is told where it goes wrong.
 func TestOrder(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHistory(t, seed)
 			h.run()
