@@ -41,13 +41,14 @@ func (d *dialect) alikes() map[template]*alike {
 		return nil
 	}
 	return map[template]*alike{
-		insertMessage: newAlike("message", messageColumns, "id", "ref", "idempotency_key", "peer", "from_address", "to_address", "text",
-			"data", "udh", "options", "received", "expires", "next_attempt", "updated"),
+		insertMessage: newAlike("message", append(slices.Clone(messageColumns), "period"), "id", "ref", "idempotency_key", "peer",
+			"from_address", "to_address", "text", "data", "udh", "options", "received", "expires", "next_attempt", "updated"),
 		insertSegment: newAlike("message_segment", segmentColumns, "message_id", "smsc_id", "smsc_key"),
 	}
 }
 
-// text is the statement for n rows: first come the shared values, then those of each row.
+// text is the statement for n rows: first come the shared values, then those of each row. OR FAIL, since a row that is bad ends the
+// transaction: SQLite need not keep, for each page, what it would take to undo the statement alone.
 func (a *alike) text(n int) string {
 	var columns, values []string
 	for i, c := range a.shared {
@@ -57,7 +58,7 @@ func (a *alike) text(n int) string {
 		columns, values = append(columns, a.columns[c]), append(values, "?")
 	}
 	row := "(" + strings.Join(values, ", ") + ")"
-	return "INSERT INTO " + a.table + " (" + strings.Join(columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, n-1)
+	return "INSERT OR FAIL INTO " + a.table + " (" + strings.Join(columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, n-1)
 }
 
 // exec inserts n rows, those that are alike together.

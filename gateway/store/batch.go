@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"sipsmpp/gateway/sms"
 )
@@ -23,6 +24,7 @@ type batch struct {
 	journal    []*op
 	deferrals  []*op
 	parts      map[sms.ID]struct{} // those that were put or deleted
+	periods    periods
 	args       []any
 
 	// What the reports call for.
@@ -125,7 +127,11 @@ func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
 
 // insert writes messages, then their segments.
 func (b *batch) insert(ctx context.Context, tx *sql.Tx) error {
-	rest := b.inserts
+	rest, inPeriods := b.inserts, b.db.dialect == sqliteDialect
+	var period int64
+	if inPeriods && len(rest) > 0 {
+		period = b.periods.of(time.Now(), len(rest))
+	}
 	for len(rest) > 0 {
 		n := chunkOf(rest)
 		b.args = b.args[:0]
@@ -133,6 +139,9 @@ func (b *batch) insert(ctx context.Context, tx *sql.Tx) error {
 		for _, o := range rest[:n] {
 			if b.args, err = b.db.messageRow(b.args, o.record); err != nil {
 				return err
+			}
+			if inPeriods {
+				b.args = append(b.args, max(period, o.record.Message.ID.Time().UnixMilli()+1)) // the clock may have gone back
 			}
 		}
 		if err := b.statements.exec(ctx, tx, statement{insertMessage, n}, b.args); err != nil {

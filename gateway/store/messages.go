@@ -57,10 +57,13 @@ func (db *DB) Messages(ctx context.Context, f Filter) (records []*Record, next s
 		leg := escape(sms.Connection(f.Connection).String())
 		add("(egress = ? OR ingress = ?)", leg, leg)
 	}
+	index := ""
 	if f.From != "" {
+		index = "message_from"
 		add("from_address = ?", escape(sms.ParseAddress(f.From).Value))
 	}
 	if f.To != "" {
+		index = "message_to"
 		add("to_address = ?", escape(sms.ParseAddress(f.To).Value))
 	}
 	if !f.Since.IsZero() {
@@ -73,11 +76,16 @@ func (db *DB) Messages(ctx context.Context, f Filter) (records []*Record, next s
 	if limit <= 0 {
 		limit = listDefault
 	}
-	clause := ""
-	if len(where) > 0 {
-		clause = "WHERE " + strings.Join(where, " AND ")
+	conditions := strings.Join(where, " AND ")
+	if index != "" && db.dialect == sqliteDialect {
+		records, err = db.byNumber(ctx, index, f.Since, conditions, args, limit+1)
+	} else {
+		clause := ""
+		if len(where) > 0 {
+			clause = "WHERE " + conditions
+		}
+		records, err = db.records(ctx, clause+fmt.Sprintf(" ORDER BY id DESC LIMIT %d", limit+1), args...)
 	}
-	records, err = db.records(ctx, clause+fmt.Sprintf(" ORDER BY id DESC LIMIT %d", limit+1), args...)
 	if err == nil && len(records) > limit {
 		records = records[:limit]
 		next = records[limit-1].Message.ID

@@ -64,17 +64,21 @@ func TestOpenByManyNodesAtOnce(t *testing.T) {
 			}
 		}
 		var n int
-		count, _ := known(t)
+		count, _ := known(t, url)
 		if err := raw(t, url).QueryRow("SELECT COUNT(DISTINCT version_id) FROM " + versionTable + " WHERE version_id > 0").Scan(&n); err != nil || n != count {
 			t.Errorf("%d migrations are on record, there are %d: %v", n, count, err)
 		}
 	})
 }
 
-// known is how many migrations there are, and the version that the last one leads to.
-func known(t *testing.T) (count, version int) {
+// known is how many migrations a database has, and the version that the last one leads to.
+func known(t *testing.T, url string) (count, version int) {
 	t.Helper()
-	files, err := migrations.ReadDir("migrations/sqlite")
+	src, err := parseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := migrations.ReadDir(src.dialect.files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +95,7 @@ func TestOpenRefusesNewerTables(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Open(t.Context(), url)
-		_, version := known(t)
+		_, version := known(t, url)
 		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("db: the tables are of a newer sipsmpp (schema 999, this one knows %d)", version)) {
 			t.Errorf("%v", err)
 		}
