@@ -106,6 +106,7 @@ type passage struct {
 	before  sms.Outcome   // what became of it with the target before
 	done    func(sms.Outcome)
 	kept    bool // a durable subscription takes an event of it
+	failed  []store.FailedAttempt
 
 	id, from, to string // in events; see name
 }
@@ -136,6 +137,9 @@ func (p *passage) ended(o sms.Outcome) {
 	if o.Fate == sms.Accepted {
 		p.accepted(o)
 		return
+	}
+	if o.Fate != sms.NotSent || o.Severity == sms.Permanent { // of what waits while nobody is there one row more for each would be many
+		p.failed = append(p.failed, store.FailedAttempt{Attempt: p.attempts(), Ended: time.Now(), Egress: legOf(target), Reason: o.Reason()})
 	}
 	if p.reported(target.Leg) {
 		p.g.reports.sent(target.Leg)
@@ -241,6 +245,7 @@ func (p *passage) record(o sms.Outcome, state store.RecordState) *store.Record {
 		Rule:     p.route.Rule,
 		Attempts: p.attempts(),
 		Segments: make([]store.Segment, len(o.SMSCIDs)),
+		Failed:   p.failed,
 	}
 	for i, id := range o.SMSCIDs {
 		r.Segments[i] = store.Segment{Part: i + 1, SMSCID: id, Key: receipt.Key(id)}

@@ -221,6 +221,7 @@ func (k *keeper) keep(p *passage, o sms.Outcome) {
 	k.tell(p, &d)
 	r := &store.Record{
 		Message: p.m, State: store.RecordDeferred, Egress: onward(p.route.Targets)[0].Leg, Rule: p.route.Rule, Deferral: &d,
+		Failed: p.failed,
 	}
 	if p.route.Decided {
 		for _, t := range p.route.Targets {

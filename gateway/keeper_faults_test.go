@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -182,6 +183,31 @@ func TestKeptWithoutRecords(t *testing.T) {
 			break
 		}
 		<-time.After(5 * time.Millisecond) // until the last end is written
+	}
+}
+
+// The record of a message tells of each attempt that was refused; one that found nobody there is only counted.
+func TestFailedAttemptsAreTold(t *testing.T) {
+	refuse := 2
+	r := newRig(t, gatewaytest.SMSCConfig{OnSubmit: func(gatewaytest.Submit) gatewaytest.Action {
+		if refuse--; refuse >= 0 {
+			return gatewaytest.Action{Status: 0x64}
+		}
+		return gatewaytest.Action{}
+	}}, nil, soon)
+	r.rule(route.Rule{Name: "two", To: "+49*", Targets: "smpp:gone, smpp:smsc"})
+	m := &sms.Message{Text: "x"}
+	if o := r.accept(m); !o.Deferred {
+		t.Fatalf("%+v", o)
+	}
+	record := r.state(m.ID.String(), store.RecordDone)
+	var got []string
+	for _, f := range record.Failed {
+		got = append(got, fmt.Sprintf("%d %s %.7s", f.Attempt, f.Egress, f.Reason))
+	}
+	want := []string{"2 smpp:smsc refused", "4 smpp:smsc refused"}
+	if !slices.Equal(got, want) || record.Attempts != 6 {
+		t.Errorf("%q of %d attempts, want %q of 6", got, record.Attempts, want)
 	}
 }
 

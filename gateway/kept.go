@@ -28,7 +28,7 @@ func (k *keeper) missed(p *passage, o sms.Outcome) {
 		k.fail(p, o)
 		return
 	}
-	d.Attempts, d.Changed, d.Reason = p.attempts(), now, o.Reason()
+	d.Attempts, d.Changed, d.Reason, d.Failed = p.attempts(), now, o.Reason(), p.failed
 	if o.Fate == sms.Unknown {
 		d.Unknown++
 		k.counters.unknown.Add(1)
@@ -151,7 +151,7 @@ func (k *keeper) failAs(p *passage, o sms.Outcome, state sms.State, done func())
 	p.tellFailed(o)
 	r := &store.Record{
 		Message: m, State: store.RecordFailed, Egress: o.Egress, Rule: p.route.Rule, Attempts: p.attempts(), Report: state,
-		ReportError: errorOf(o), DoneTime: now,
+		ReportError: errorOf(o), DoneTime: now, Failed: p.failed,
 	}
 	known := recordedOf(r)
 	told := store.MessageReport{State: state, Error: r.ReportError, DoneTime: now, Changed: true, Complete: true}

@@ -20,12 +20,22 @@ type Message struct {
 	Node       string         `json:"node"`
 	Rule       string         `json:"rule,omitempty"` // the rule that named its target
 	Attempts   int            `json:"attempts"`
-	Next       Time           `json:"next_attempt,omitzero"` // while State is deferred
-	Deferral   *Deferral      `json:"deferral,omitempty"`    // while State is deferred
-	ReportDue  Time           `json:"report_due,omitzero"`   // while State is sent: when its report is given up
-	Updated    Time           `json:"updated,omitzero"`
-	Segments   []Segment      `json:"segments"`
-	Report     *Report        `json:"report,omitempty"` // once the SMSC told anything
+	// FailedAttempts are those that were refused or had no answer, at most the last 20; message_show alone tells them.
+	FailedAttempts []FailedAttempt `json:"failed_attempts,omitempty"`
+	Next           Time            `json:"next_attempt,omitzero"` // while State is deferred
+	Deferral       *Deferral       `json:"deferral,omitempty"`    // while State is deferred
+	ReportDue      Time            `json:"report_due,omitzero"`   // while State is sent: when its report is given up
+	Updated        Time            `json:"updated,omitzero"`
+	Segments       []Segment       `json:"segments"`
+	Report         *Report         `json:"report,omitempty"` // once the SMSC told anything
+}
+
+// FailedAttempt is an attempt that was refused or had no answer. One that found nobody there is counted, and not among them.
+type FailedAttempt struct {
+	Attempt int    `json:"attempt"` // from 1
+	Time    Time   `json:"time"`    // when it ended
+	Egress  string `json:"egress"`  // what it was tried with: smpp:NAME, account:SYSTEM_ID, sip, the URI of a next hop
+	Reason  string `json:"reason"`
 }
 
 // Deferral is how a message waits that nobody has taken yet.

@@ -38,7 +38,7 @@ func newBatch(ctx context.Context, db *DB) (*batch, error) {
 		insertReceipt, dropReceipt, delayReceipt, putContact, dropContact,
 		queueEvent, ackEvents, reserveEvents, sealEvents, insertNote, dropNotes,
 		insertDeferred, attemptDeferred, postponeDeferred, delayDeferred, dropDeferred, selectOldest, promoteDeferred, endMessages, dropTexts,
-		freeKeys, replaceMessage, replaceDeferred, dropMessages, leaveMark)
+		freeKeys, replaceMessage, replaceDeferred, dropMessages, leaveMark, putFailed, dropFailed)
 	return &batch{
 		db: db, statements: s, parts: map[sms.ID]struct{}{}, contacts: contactWrites{last: map[sms.ID]*sms.Contact{}},
 	}, err
@@ -101,6 +101,9 @@ func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := b.moveDeferrals(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.writeFailed(ctx, tx); err != nil {
 		return err
 	}
 	if err := b.report(ctx, tx); err != nil {

@@ -34,12 +34,15 @@ type Deferral struct {
 	Trying   bool // an attempt is under way
 	Reason   string
 	Changed  time.Time // when it was deferred, or tried last
+
+	// Failed are the attempts since it was written last. They are not read.
+	Failed []FailedAttempt
 }
 
 // End is how the wait of a deferred message ended.
 type End struct {
 	// Record has what the row of table message gets: State, Egress, Rule, Attempts, NextAttempt, Report, ReportError, DoneTime,
-	// Segments, and of Message the Receipt.
+	// Segments, Failed, and of Message the Receipt.
 	Record   *Record
 	DropText bool // what it says is not kept
 	Forget   bool // nor is anything else of it
@@ -153,7 +156,7 @@ func (b *batch) moveDeferrals(ctx context.Context, tx *sql.Tx) error {
 	}
 	now := time.Now().UnixMilli()
 	groups := make(map[ended][]sms.ID)
-	var over, freed, forgotten []sms.ID
+	var over, freed, forgotten, failed []sms.ID
 	var queues []int64
 	var owed []AccountReceipt
 	for _, o := range b.deferrals {
@@ -171,6 +174,9 @@ func (b *batch) moveDeferrals(ctx context.Context, tx *sql.Tx) error {
 			id := o.end.Record.Message.ID
 			if o.end.Forget {
 				over, forgotten, owed = append(over, id), append(forgotten, id), append(owed, o.end.Receipts...)
+				if o.end.Record.Attempts > 1 || o.end.Record.State == RecordFailed {
+					failed = append(failed, id)
+				}
 				break
 			}
 			g, err := endOf(o.end)
@@ -207,6 +213,9 @@ func (b *batch) moveDeferrals(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := b.update(ctx, tx, dropMessages, forgotten); err != nil {
+		return err
+	}
+	if err := b.update(ctx, tx, dropFailed, failed); err != nil {
 		return err
 	}
 	if err := b.endSegments(ctx, tx); err != nil {

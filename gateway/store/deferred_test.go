@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestDeferralComesBackAsItWas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d, want := *got.Deferral, *r.Deferral; d != want {
+		if d, want := *got.Deferral, *r.Deferral; !reflect.DeepEqual(d, want) {
 			t.Errorf("%+v, want %+v", d, want)
 		}
 		if got.Attempts != 1 || !got.NextAttempt.Equal(r.Deferral.Next) || !slices.Equal(got.Targets, r.Targets) || got.Message.Text != "one\x00" {
@@ -96,7 +97,7 @@ func TestDeferralsMove(t *testing.T) {
 		if err := wait(func(done func(error)) { db.Delay(d, 1, done) }); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := db.Message(t.Context(), d.ID); err != nil || *got.Deferral != d || got.Attempts != 2 {
+		if got, err := db.Message(t.Context(), d.ID); err != nil || !reflect.DeepEqual(*got.Deferral, d) || got.Attempts != 2 {
 			t.Errorf("%+v, %v; want %+v", got.Deferral, err, d)
 		}
 		if got := due(t, db, time.Now()); !slices.Equal(got, []string{"second"}) {

@@ -36,7 +36,8 @@ func (db *DB) Message(ctx context.Context, id sms.ID) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return records[0], nil
+	records[0].Failed, err = db.failedAttempts(ctx, id)
+	return records[0], err
 }
 
 // Messages lists records, newest first. next is the cursor for those after them; zero: there are no more.
@@ -159,7 +160,9 @@ func (db *DB) segments(ctx context.Context, ids []any, records map[string]*Recor
 // Purge drops records that were made before a time, at most limit of them, oldest first, and says how many; deferred ones stay.
 // A limit of some hundreds keeps it from holding up the committer: call it again while it drops that many.
 func (db *DB) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
-	return db.dropSome(ctx, []string{"DELETE FROM message_segment WHERE message_id IN ", "DELETE FROM message WHERE id IN "},
+	return db.dropSome(ctx, []string{
+		"DELETE FROM failed_attempt WHERE message_id IN ", "DELETE FROM message_segment WHERE message_id IN ", "DELETE FROM message WHERE id IN ",
+	},
 		fmt.Sprintf("SELECT id FROM message WHERE id < ? AND state <> ? ORDER BY id LIMIT %d", limit), firstID(before).String(), string(RecordDeferred))
 }
 

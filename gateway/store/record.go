@@ -40,9 +40,10 @@ type Record struct {
 	Report      sms.State // the worst of the segments' once all are final; until then none
 	ReportError string
 	DoneTime    time.Time
-	Updated     time.Time // zero on insert: now
-	Deferral    *Deferral // how it waits, where State is RecordDeferred
-	Targets     []string  // that an application decided on, as route.ParseTarget reads them; none: the rules decide
+	Updated     time.Time       // zero on insert: now
+	Deferral    *Deferral       // how it waits, where State is RecordDeferred
+	Failed      []FailedAttempt // oldest first; only Message reads them
+	Targets     []string        // that an application decided on, as route.ParseTarget reads them; none: the rules decide
 }
 
 // Segment is a row of table message_segment: what went out as one short message by the record's egress.

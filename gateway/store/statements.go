@@ -71,6 +71,8 @@ const (
 	replaceDeferred
 	dropMessages
 	leaveMark
+	putFailed
+	dropFailed
 	selectKeys
 	selectMatches
 )
@@ -139,6 +141,10 @@ func (s statement) text(d *dialect) string {
 		return "UPDATE deferred SET give_up = ?, octets = ? WHERE id IN " + list(s.n)
 	case dropMessages:
 		return "DELETE FROM message WHERE id IN " + list(s.n)
+	case putFailed:
+		return d.insert("failed_attempt", failedColumns, s.n) + d.orReplace(failedColumns[:2], failedColumns[2:])
+	case dropFailed:
+		return "DELETE FROM failed_attempt WHERE message_id IN " + list(s.n)
 	case leaveMark:
 		return "UPDATE commit_mark SET mark = ? WHERE id = ?"
 	case freeKeys:

@@ -273,6 +273,11 @@ func (s *Server) recorded(r *store.Record) mi.Message {
 	if m.IsBinary() {
 		result.Text, result.Data = "", m.Data
 	}
+	for _, f := range r.Failed {
+		result.FailedAttempts = append(result.FailedAttempts, mi.FailedAttempt{
+			Attempt: f.Attempt, Time: mi.Time(f.Ended), Egress: f.Egress, Reason: f.Reason,
+		})
+	}
 	if d := r.Deferral; d != nil {
 		result.Deferral = &mi.Deferral{
 			Target: d.Target, Waiting: waiting[d.Waiting], Reason: d.Reason, GiveUp: mi.Time(d.GiveUp), UnknownFates: d.Unknown,

@@ -293,11 +293,12 @@ func TestRecords(t *testing.T) {
 		Segments: []store.Segment{{Part: 1, SMSCID: "17", State: sms.StateDelivered, DoneTime: at}}, Report: sms.StateDelivered, DoneTime: at,
 	}, {
 		Message: &sms.Message{ID: sms.ID{1}, Ingress: sms.MI, Data: []byte{0, 255}, Alphabet: sms.AlphabetBinary},
-		State:   store.RecordDeferred, NextAttempt: at,
+		State:   store.RecordDeferred, NextAttempt: at, Attempts: 1,
+		Failed: []store.FailedAttempt{{Attempt: 1, Ended: at, Egress: "smpp:acme", Reason: "no bind is up"}},
 	}}
 	s := start(t, core, Options{})
 	first := `{"id":"` + id.String() + `","ref":"r","state":"reported","ingress":"sip","egress":"smpp:acme","connection":"acme","from":"+1","to":"2","text":"hi","coding":"gsm7","received":"2026-03-01T12:00:00.000Z","receipt":true,"node":"gw","rule":"default","attempts":1,"updated":"2026-03-01T12:00:00.000Z","segments":[{"segment":1,"smsc_id":"17","state":"delivered","done_time":"2026-03-01T12:00:00.000Z"}],"report":{"state":"delivered","done_time":"2026-03-01T12:00:00.000Z"}}`
-	second := `{"id":"` + sms.ID{1}.String() + `","state":"deferred","ingress":"mi","from":"","to":"","data":"00ff","coding":"binary","receipt":false,"node":"","attempts":0,"next_attempt":"2026-03-01T12:00:00.000Z","segments":[]}`
+	second := `{"id":"` + sms.ID{1}.String() + `","state":"deferred","ingress":"mi","from":"","to":"","data":"00ff","coding":"binary","receipt":false,"node":"","attempts":1,"failed_attempts":[{"attempt":1,"time":"2026-03-01T12:00:00.000Z","egress":"smpp:acme","reason":"no bind is up"}],"next_attempt":"2026-03-01T12:00:00.000Z","segments":[]}`
 	if got := s.result(t, "message_show", `["`+strings.ToUpper(id.String())+`"]`); got != first {
 		t.Errorf("got  %s\nwant %s", got, first)
 	}
