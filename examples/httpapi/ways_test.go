@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestWays(t *testing.T) {
 	hooks := newWebhookLog(t)
 	c := defaults()
 	c.Listen, c.DB, c.Gateway = "127.0.0.1:0", "sqlite:"+filepath.Join(t.TempDir(), "httpapi.db"), r.URL
-	c.Webhooks.Private, c.Webhooks.Retries = true, []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond, time.Millisecond}
+	c.Webhooks.Private, c.Webhooks.Retries = true, slices.Repeat([]time.Duration{time.Millisecond}, 20)
 	db, err := store.Open(t.Context(), c.DB)
 	if err != nil {
 		t.Fatal(err)
