@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sipsmpp/events"
@@ -25,6 +26,10 @@ func (s *session) events(ctx context.Context, words []string) error {
 		default:
 			return usage("events takes one pattern, and durable=NAME: several patterns are separated by commas, and quoted from the shell")
 		}
+	}
+	f, err := events.ParseFilter(filter) // whose errors the gateway tells
+	if err == nil && !slices.ContainsFunc(events.All(), func(d events.Declaration) bool { return f.Match(d.Name) }) {
+		_, _ = fmt.Fprintf(s.errout, "%q takes none of the gateway's own events (mi events_list), only what applications raise\n", filter)
 	}
 	list, done := s.client.Events(ctx, filter), func(uint64) {}
 	if durable != "" {

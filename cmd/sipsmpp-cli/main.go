@@ -27,6 +27,7 @@ import (
 	"golang.org/x/term"
 
 	"sipsmpp/clients"
+	"sipsmpp/cmd/internal/version"
 )
 
 func main() {
@@ -86,6 +87,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 		Short:             "call a sipsmpp gateway's management interface and follow its events",
 		Long:              long,
 		Example:           example,
+		Version:           version.Number,
 		Args:              cobra.ArbitraryArgs,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
@@ -107,7 +109,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 				return usageError{err}
 			}
 			defer func() { _ = c.Close() }()
-			s := &session{client: c, out: newScreen(out)}
+			s := &session{client: c, out: newScreen(out), errout: errout}
 			switch {
 			case asksJSON && asksTable:
 				return usage("--json and --table exclude one another")
@@ -129,7 +131,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errout io.Writer
 			case len(args) > 0:
 				return usage("%q: commands want -x: sipsmpp-cli -x mi METHOD", args[0])
 			}
-			return s.prompt(command.Context(), in, errout)
+			return s.prompt(command.Context(), in)
 		},
 	}
 	flags := command.Flags()

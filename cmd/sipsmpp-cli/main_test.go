@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sipsmpp/clients"
+	"sipsmpp/cmd/internal/version"
 	"sipsmpp/events"
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/sms"
@@ -95,10 +97,12 @@ func TestExecute(t *testing.T) {
 		{"-x mi which command=smpp_enable", 0, "[\n    [\n        \"name\"\n    ]\n]\n", ""},
 		{"-x mi message_send 100 +4915112345678 hi", 0, "...\"smsc_ids\": [\n        \"17\"\n    ]...", ""},
 		{"-x mi", 0, "...smpp_list [name]\n    lists the SMPP connections...", ""},
+		{"--version", 0, "sipsmpp-cli version " + version.Number + "\n", ""},
 		{"--help", 0, "...-x mi METHOD [name=value ...]...", ""},
 		{"-x mi smpp_enable name=acme other", 2, "", "...\"other\" has no name, others have...--help tells..."},
 		{"-x", 2, "", "...-x wants a command..."},
-		{"-x smpp_list", 2, "", "...no command: want mi, events, trace, top, diagnose, token..."},
+		{"-x smpp_list", 2, "", "...smpp_list is a method: -x mi smpp_list..."},
+		{"-x smpp_lists", 2, "", "...no command: want mi, events, trace, top, diagnose, token..."},
 		{"smpp_list", 2, "", "...commands want -x..."},
 		{"-x events a b", 2, "", "...one pattern..."},
 		{"-x events durable=a durable=b", 2, "", "...one durable=NAME..."},
@@ -220,6 +224,18 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
+// Who waits for an event that cannot come is told so.
+func TestEventsOfNoName(t *testing.T) {
+	_, url := serve(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	errout := &untilLine{cancel: cancel}
+	code := run(ctx, []string{"-u", url, "-x", "events", "E_MESAGE_*"}, strings.NewReader(""), io.Discard, errout)
+	if code != 0 || !strings.Contains(errout.line, "none of the gateway's own events") {
+		t.Errorf("exit code %d, %s", code, errout.line)
+	}
+}
+
 // untilLine interrupts the command once it has written something.
 type untilLine struct {
 	line   string
@@ -239,11 +255,12 @@ func TestCommandsFromStandardInput(t *testing.T) {
 mi version
 message_send from=100 to=200 text="hi there"
 smpp_enable 'no body'
+help
 smpp_enable "acme
 exit
 version
 `, "-u", url)
-	if code != 1 || strings.Count(out, "Server") != 1 || len(core.sent) != 1 || core.sent[0].Text != "hi there" {
+	if code != 1 || strings.Count(out, "Server") != 1 || !strings.Contains(out, "help METHOD tells of one") || len(core.sent) != 1 || core.sent[0].Text != "hi there" {
 		t.Errorf("exit code %d\n%s\n%v", code, out, core.sent)
 	}
 	if !matches(errout, "...(404)...not closed...the last command that failed was: smpp_enable \"acme...") {

@@ -21,11 +21,23 @@ import (
 
 const promptText = "(sipsmpp-cli): "
 
+const promptHelp = `METHOD [name=value ...]         call a method; mi lists them, and help METHOD tells of one
+events [FILTER] [durable=NAME]  follow events: events E_MESSAGE_*,connection=acme
+trace NAME, trace sip           follow the PDUs of a connection or account, or the messages of the SIP side
+top [NAME]                      watch connections and accounts at work
+diagnose                        look at everything, and say what is wrong and what to do
+token                           make a bearer token
+set output=json, output=table   show results as they are, or in tables
+clear, exit
+
+Tab completes, the arrows bring back what was typed, Ctrl-C ends what is shown.
+`
+
 // prompt runs the commands that a person types, or that come from a file or a pipe, until there are no more. Only a pipe's
 // last error makes it fail.
-func (s *session) prompt(ctx context.Context, in io.Reader, errout io.Writer) error {
+func (s *session) prompt(ctx context.Context, in io.Reader) error {
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return s.interactive(ctx, f, errout)
+		return s.interactive(ctx, f)
 	}
 	var last error
 	lines := bufio.NewScanner(in)
@@ -35,7 +47,7 @@ func (s *session) prompt(ctx context.Context, in io.Reader, errout io.Writer) er
 			break
 		}
 		if err != nil {
-			report(errout, err)
+			report(s.errout, err)
 			last = fmt.Errorf("the last command that failed was: %s", lines.Text())
 		}
 	}
@@ -43,7 +55,7 @@ func (s *session) prompt(ctx context.Context, in io.Reader, errout io.Writer) er
 }
 
 // interactive reads lines from a terminal, which is raw only while a line is edited, so that a command can be interrupted.
-func (s *session) interactive(ctx context.Context, f *os.File, errout io.Writer) error {
+func (s *session) interactive(ctx context.Context, f *os.File) error {
 	terminal := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
@@ -113,7 +125,7 @@ func (s *session) interactive(ctx context.Context, f *os.File, errout io.Writer)
 			return nil
 		}
 		if err != nil {
-			_, _ = fmt.Fprintln(errout, s.out.paint(red, explain(err)))
+			_, _ = fmt.Fprintln(s.errout, s.out.paint(red, explain(err)))
 		}
 	}
 }
@@ -155,6 +167,9 @@ func (s *session) line(ctx context.Context, line string) (done bool, err error) 
 	switch {
 	case words[0] == "exit", words[0] == "quit":
 		return true, nil
+	case len(words) == 1 && words[0] == "help":
+		s.out.printf("%s", promptHelp)
+		return false, nil
 	case words[0] == "clear":
 		s.out.printf("%s%s", drawFrom, clearRest)
 		return false, nil

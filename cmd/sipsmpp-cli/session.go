@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 type session struct {
 	client *clients.Client
 	out    *screen
+	errout io.Writer
 	keys   *os.File // the terminal that somebody types on; nil: none
 	format format
 
@@ -59,6 +61,9 @@ func (s *session) run(ctx context.Context, words []string) error {
 	case "diagnose":
 		return s.diagnose(ctx, rest)
 	default:
+		if _, ok := mi.Lookup(command); ok {
+			return usage("%s is a method: -x mi %[1]s", command)
+		}
 		return usage("%q is no command: want %s", command, strings.Join(commands, ", "))
 	}
 }

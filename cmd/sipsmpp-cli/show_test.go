@@ -154,7 +154,8 @@ func TestTopFrame(t *testing.T) {
 		},
 		Accounts: []mi.Account{{SystemID: "shop"}},
 	}}
-	got := shown(t, 120, frame(before, now, nil))
+	f := newFrame(before, now, nil)
+	got := shown(t, 120, f.show)
 	for _, want := range []string{
 		"sipsmpp 1  up 1 min", "messages a second: 300 in, 0 out, 0 failed; 9 reports awaited, 4 messages deferred; events 0 a second",
 		"fast          bound      1/1    500          0       0    50   10/10  ██████████       4",
@@ -181,6 +182,11 @@ func TestTop(t *testing.T) {
 		t.Errorf("exit code %d\n%s\n%s", code, out, errout)
 	}
 	_ = core
+	code, out, errout = cli(t.Context(), "", "-u", url, "--json", "-x", "top", "acme", "seconds=0.1", "count=1")
+	var f frame
+	if err := json.Unmarshal([]byte(out), &f); code != exitGood || err != nil || len(f.Lines) != 1 || f.Lines[0].Name != "acme" || f.Lines[0].Window != 10 {
+		t.Errorf("exit code %d, %v\n%s\n%s", code, err, out, errout)
+	}
 	for _, args := range []string{"top a b", "top seconds=0", "top seconds=x", "top count=0", "diagnose acme"} {
 		if code, _, _ := cli(t.Context(), "", append([]string{"-u", url, "-x"}, strings.Fields(args)...)...); code != exitUsage {
 			t.Errorf("%s: exit code %d", args, code)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -70,7 +71,7 @@ func (s *session) top(ctx context.Context, words []string) error {
 	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	if s.out.isTerminal() {
+	if s.out.isTerminal() && s.format != asJSON {
 		restore := s.watchKeys(ctx, quit)
 		defer restore()
 		s.out.printf(enterPage)
@@ -95,7 +96,9 @@ func (s *session) top(ctx context.Context, words []string) error {
 		if err != nil { // the gateway is being started anew, perhaps
 			now = before
 		}
-		s.draw(frame(before, now, err))
+		if err := s.draw(newFrame(before, now, err)); err != nil {
+			return err
+		}
 		if err == nil {
 			before = now
 		}
@@ -127,19 +130,51 @@ func (s *session) look(ctx context.Context, name string) (l look, err error) {
 	return l, err
 }
 
-// line is what one connection or account does.
-type line struct {
-	name, state, trouble                string
-	bound, binds                        int
-	inFlight, window, queued            int
-	sent, refused, received, unanswered float64 // each second
+// frame is what top shows: what changed between two looks, each second, and how things are at the second.
+type frame struct {
+	Time     mi.Time `json:"time"`
+	Received float64 `json:"received"` // messages
+	Sent     float64 `json:"sent"`
+	Failed   float64 `json:"failed"`
+	Awaited  uint64  `json:"reports_awaited"` // at this moment
+	Deferred uint64  `json:"deferred"`        // at this moment
+	Events   float64 `json:"events"`
+	Rows     float64 `json:"rows"` // written to the database
+	Error    string  `json:"error,omitempty"`
+	Lines    []line  `json:"lines"`
+
+	version, up string
 }
 
-// frame is what top shows: what changed between two looks, and how things are at the second.
-func frame(before, now look, err error) func(*screen) {
+// line is what one connection or account does: segments each second.
+type line struct {
+	Name       string  `json:"name"`
+	State      string  `json:"state"`
+	Bound      int     `json:"bound"`
+	Binds      int     `json:"binds"`
+	Sent       float64 `json:"sent"`
+	Refused    float64 `json:"refused"`
+	Unanswered float64 `json:"unanswered"`
+	Received   float64 `json:"received"`
+	InFlight   int     `json:"in_flight"`
+	Window     int     `json:"window"`
+	Queued     int     `json:"queued"`
+	Trouble    string  `json:"trouble,omitempty"`
+}
+
+func newFrame(before, now look, err error) frame {
 	seconds := now.at.Sub(before.at).Seconds()
 	rate := func(a, b uint64) float64 { return perSecond(a, b, seconds) }
 	of := func(name string) float64 { return rate(before.statistics[name], now.statistics[name]) }
+	f := frame{
+		Time: mi.Time(time.Now()), version: now.version, up: now.up,
+		Received: of("core:messages_received"), Sent: of("core:messages_sent"), Failed: of("core:messages_failed"),
+		Awaited: now.statistics["receipt:awaited"], Deferred: now.statistics["deferred:waiting"],
+		Events: of("event:published"), Rows: of("db:written"), Lines: []line{},
+	}
+	if err != nil {
+		f.Error = err.Error()
+	}
 	old := make(map[string]mi.Counters)
 	for _, c := range before.list.Connections {
 		old[c.Name] = c.Counters
@@ -147,76 +182,80 @@ func frame(before, now look, err error) func(*screen) {
 	for _, a := range before.list.Accounts {
 		old["account "+a.SystemID] = a.Counters
 	}
-	var lines []line
 	add := func(l line, binds []mi.Bind, queued int, c mi.Counters) {
-		was, known := old[l.name]
+		was, known := old[l.Name]
 		if !known {
 			was = c
 		}
-		l.bound, l.inFlight, l.window = load(binds)
-		l.binds, l.queued = len(binds), queued
-		l.sent, l.refused = rate(was.Sent, c.Sent), rate(was.Refused, c.Refused)
-		l.received, l.unanswered = rate(was.Received, c.Received), rate(was.Unanswered, c.Unanswered)
-		lines = append(lines, l)
+		l.Bound, l.InFlight, l.Window = load(binds)
+		l.Binds, l.Queued = len(binds), queued
+		l.Sent, l.Refused = rate(was.Sent, c.Sent), rate(was.Refused, c.Refused)
+		l.Received, l.Unanswered = rate(was.Received, c.Received), rate(was.Unanswered, c.Unanswered)
+		f.Lines = append(f.Lines, l)
 	}
 	for _, c := range now.list.Connections {
-		l := line{name: c.Name, state: c.State, trouble: c.Fault}
+		l := line{Name: c.Name, State: c.State, Trouble: c.Fault}
 		for _, b := range c.Binds {
 			if b.State != "bound" && b.LastError != "" {
-				l.trouble = b.LastError
+				l.Trouble = b.LastError
 			}
 		}
 		if until := time.Time(c.ThrottledUntil); until.After(time.Now()) {
-			l.state, l.trouble = "slow", "throttled until "+clock(until)
+			l.State, l.Trouble = "slow", "throttled until "+clock(until)
 		}
 		add(l, c.Binds, c.Queued, c.Counters)
 	}
 	for _, a := range now.list.Accounts {
-		l := line{name: "account " + a.SystemID, state: "bound"}
+		l := line{Name: "account " + a.SystemID, State: "bound"}
 		if len(a.Binds) == 0 {
-			l.state = "unbound"
+			l.State = "unbound"
 		}
 		add(l, a.Binds, a.Queued, a.Counters)
 	}
-	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(b.sent+b.received, a.sent+a.received) })
+	slices.SortStableFunc(f.Lines, func(a, b line) int { return cmp.Compare(b.Sent+b.Received, a.Sent+a.Received) })
+	return f
+}
 
-	return func(s *screen) {
-		s.printf("%s  up %s  %s", s.paint(bold, printable(now.version)), now.up, time.Now().Format("15:04:05"))
-		if err != nil {
-			s.printf("  %s", s.paint(red, "the gateway does not answer: "+printable(err.Error())))
-		}
-		s.printf("\nmessages a second: %s in, %s out, %s failed; %d reports awaited, %d messages deferred; events %s a second, database %s rows a second\n\n",
-			figure(of("core:messages_received")), figure(of("core:messages_sent")), figure(of("core:messages_failed")),
-			now.statistics["receipt:awaited"], now.statistics["deferred:waiting"], figure(of("event:published")), figure(of("db:written")))
-		t := table{headings: []string{"name", "state", "binds", "out/s", "refused/s", "lost/s", "in/s", "window", "", "queued", "trouble"}}
-		for _, l := range lines {
-			t.add(cell{text: l.name}, cell{text: l.state, hue: hues[l.state]}, cell{text: fmt.Sprintf("%d/%d", l.bound, l.binds), number: true},
-				perSecondCell(l.sent, plain), perSecondCell(l.refused, red), perSecondCell(l.unanswered, red), perSecondCell(l.received, plain),
-				cell{text: fmt.Sprintf("%d/%d", l.inFlight, l.window), number: true}, bar(l.inFlight, l.window), count(uint64(l.queued)),
-				cell{text: l.trouble, hue: red})
-		}
-		t.show(s)
-		if len(lines) == 0 {
-			s.printf("no connections and no accounts\n")
-		}
+// show writes a frame for people.
+func (f *frame) show(s *screen) {
+	s.printf("%s  up %s  %s", s.paint(bold, printable(f.version)), f.up, time.Time(f.Time).Format("15:04:05"))
+	if f.Error != "" {
+		s.printf("  %s", s.paint(red, "the gateway does not answer: "+printable(f.Error)))
+	}
+	s.printf("\nmessages a second: %s in, %s out, %s failed; %d reports awaited, %d messages deferred; events %s a second, database %s rows a second\n\n",
+		figure(f.Received), figure(f.Sent), figure(f.Failed), f.Awaited, f.Deferred, figure(f.Events), figure(f.Rows))
+	t := table{headings: []string{"name", "state", "binds", "out/s", "refused/s", "lost/s", "in/s", "window", "", "queued", "trouble"}}
+	for _, l := range f.Lines {
+		t.add(cell{text: l.Name}, cell{text: l.State, hue: hues[l.State]}, cell{text: fmt.Sprintf("%d/%d", l.Bound, l.Binds), number: true},
+			perSecondCell(l.Sent, plain), perSecondCell(l.Refused, red), perSecondCell(l.Unanswered, red), perSecondCell(l.Received, plain),
+			cell{text: fmt.Sprintf("%d/%d", l.InFlight, l.Window), number: true}, bar(l.InFlight, l.Window), count(uint64(l.Queued)),
+			cell{text: l.Trouble, hue: red})
+	}
+	t.show(s)
+	if len(f.Lines) == 0 {
+		s.printf("no connections and no accounts\n")
 	}
 }
 
-// draw shows a frame: over the one before it where the screen is a terminal.
-func (s *session) draw(show func(*screen)) {
+// draw shows a frame: over the one before it where the screen is a terminal, or with --json as an object in a line.
+func (s *session) draw(f frame) error {
+	if s.format == asJSON {
+		return json.NewEncoder(s.out).Encode(f)
+	}
 	if !s.out.isTerminal() {
-		show(s.out)
+		f.show(s.out)
 		s.out.printf("\n")
-		return
+		return nil
 	}
 	var b bytes.Buffer
-	show(&screen{Writer: &b, file: s.out.file, colour: s.out.colour})
+	f.show(&screen{Writer: &b, file: s.out.file, colour: s.out.colour})
 	_, height := s.out.size()
 	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	if len(lines) > height {
 		lines = append(lines[:max(1, height-1)], s.out.paint(dim, fmt.Sprintf("and %d more: top NAME shows one", len(lines)-height+1)))
 	}
 	s.out.printf("%s%s%s", drawFrom, strings.Join(lines, clearLine+"\r\n"), clearLine+clearRest)
+	return nil
 }
 
 // perSecond is a counter's growth; one that was reset began anew.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"sipsmpp/cmd/internal/version"
 	"sipsmpp/gateway"
 	"sipsmpp/mi"
 	"sipsmpp/mi/server"
@@ -44,7 +45,7 @@ func serve(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 	if err != nil {
 		return err
 	}
-	log.Info("started", "version", version, "node", d.gateway.Node(), "sip", d.gateway.SIPAddrs(), "smpp", d.gateway.SMPPAddrs(), "mi", d.miAddr.String())
+	log.Info("started", "version", version.Number, "node", d.gateway.Node(), "sip", d.gateway.SIPAddrs(), "smpp", d.gateway.SMPPAddrs(), "mi", d.miAddr.String())
 	systemd := newNotifier(log)
 	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // the end is watched over too
 	defer unwatch()
@@ -89,7 +90,7 @@ func start(ctx context.Context, config gateway.Config, reread func() (gateway.Co
 		Tokens:       config.MI.Tokens,
 		Certificates: config.MI.Certificates(),
 		Metrics:      metricsHandler(g, func() []gateway.Statistic { return d.mi.Statistics() }),
-		Version:      version,
+		Version:      version.Number,
 		Level:        level,
 		Log:          log,
 		Stop:         stop,

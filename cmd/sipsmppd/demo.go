@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sipsmpp/cmd/internal/version"
 	"sipsmpp/events"
 	"sipsmpp/gateway"
 	"sipsmpp/gateway/gatewaytest"
@@ -112,7 +113,7 @@ func demo(ctx context.Context, out io.Writer, outbound string, once bool) error 
 	if err := demoTable(ctx, config.DB, smsc.Addr()); err != nil {
 		return err
 	}
-	screen.say("sipsmpp %s, a demonstration. Everything is on this host, and gone afterwards.\n", version)
+	screen.say("sipsmpp %s, a demonstration. Everything is on this host, and gone afterwards.\n", version.Number)
 	screen.step("gateway", "SIP on %s (UDP and TCP), MI and events on %s", sipAddr, config.MI.Listen)
 	screen.step("gateway", "accounts bind to %s: sipsmpp-cli -x mi account_add SYSTEM_ID PASSWORD makes one", config.SMPP.Listen[0])
 	screen.step("SMSC", "a simulated one on %s, connection %q of table smpp", smsc.Addr(), "demo")

@@ -12,11 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sipsmpp/cmd/internal/version"
 	"sipsmpp/gateway"
 )
-
-// version is what `sipsmppd --version` and the MI's `version` say.
-const version = "0.1.0"
 
 // usageError is a wrong use of the command: exit code 2.
 type usageError struct{ error }
@@ -65,7 +63,7 @@ func command() *cobra.Command {
 It reads its configuration from FILE, else from ./sipsmpp.yaml if there is one, and else listens on loopback only. Its SMPP
 connections are rows of table smpp. SIGINT and SIGTERM end it when what is in flight is answered, a second one at once; SIGHUP
 reads everything again that counts without a restart, as MI method reload does. To close the terminal that it runs in ends it, too.`,
-		Version:       version,
+		Version:       version.Number,
 		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"sipsmpp/cmd/internal/version"
 	"sipsmpp/gateway"
 )
 
@@ -18,7 +19,7 @@ func metricsHandler(g *gateway.Gateway, mi func() []gateway.Statistic) http.Hand
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sipsmpp_build_info", Help: "1, and what the gateway was built from in the labels",
-		ConstLabels: prometheus.Labels{"version": version, "revision": revision(), "goversion": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": version.Number, "revision": revision(), "goversion": runtime.Version()},
 	})
 	build.Set(1)
 	prometheus.WrapRegistererWith(prometheus.Labels{"node": g.Node()}, registry).MustRegister(

@@ -19,6 +19,15 @@ import (
 	"sipsmpp/gateway/gatewaytest"
 )
 
+// moWait is how long a single message may wait to be taken.
+const moWait = 10 * time.Second
+
+// What becomes of a single message otherwise.
+var (
+	errNobodyBound = errors.New("nobody is bound")
+	errNobodyTook  = fmt.Errorf("nobody took it within %v: what is bound must be a receiver or transceiver, and answer", moWait)
+)
+
 // maxMO is how many messages one POST /mo may ask for.
 const maxMO = 1_000_000
 
@@ -47,7 +56,13 @@ func serveControl(ctx context.Context, addr string, smsc *gatewaytest.SMSC) (str
 			writeJSON(w, http.StatusAccepted, map[string]int{"queued": count})
 			return
 		}
-		status, err := smsc.Deliver(r.Context(), gatewaytest.Deliver{From: f.from, To: f.to, Text: f.text})
+		if smsc.Stats().Bound == 0 {
+			writeJSON(w, http.StatusBadGateway, map[string]string{"error": errNobodyBound.Error()})
+			return
+		}
+		ctx, cancel := context.WithTimeoutCause(r.Context(), moWait, errNobodyTook)
+		defer cancel()
+		status, err := smsc.Deliver(ctx, gatewaytest.Deliver{From: f.from, To: f.to, Text: f.text})
 		if err != nil {
 			writeJSON(w, http.StatusBadGateway, map[string]string{"error": err.Error()})
 			return

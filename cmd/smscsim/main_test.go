@@ -158,6 +158,7 @@ func TestControlFaults(t *testing.T) {
 		{"from=1&to=2&text=x&count=9999999", "", http.StatusBadRequest},
 		{"from=1&to=2&text=x&rate=fast", "", http.StatusBadRequest},
 		{"from=1&to=2&text=x", "http://evil.example", http.StatusForbidden},
+		{"from=1&to=2&text=x", "", http.StatusBadGateway}, // nobody is bound
 		{"from=1&to=2&text=x&count=3&rate=100", "", http.StatusAccepted},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.control+"/mo?"+c.query, nil)

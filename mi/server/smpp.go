@@ -47,10 +47,14 @@ func (s *Server) smppList(_ context.Context, p mi.SMPPListParams) (mi.SMPPListRe
 }
 
 func connection(c smpp.ConnectionStatus, deferred int) mi.Connection {
+	var sessionType string
+	if c.SessionType != 0 { // else its row is bad
+		sessionType = c.SessionType.String()
+	}
 	return mi.Connection{
 		Name:           c.Name,
 		Peer:           c.Peer,
-		SessionType:    c.SessionType.String(),
+		SessionType:    sessionType,
 		Enabled:        c.Enabled,
 		State:          string(c.State),
 		Fault:          c.Fault,
