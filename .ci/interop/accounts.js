@@ -7,60 +7,40 @@
 // BINARIES is the folder of sipsmppd and sipsmpp-cli. DATABASE is a db: value of the gateway whose tables may be used. MESSAGES is how
 // many Kannel sends: 1000. It ends with 1 and says what is wrong if one message or one receipt is missing, doubled or altered.
 'use strict';
-const { spawn, execFileSync } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
-const os = require('node:os');
 const path = require('node:path');
 const smpp = require('smpp');
+const { wait, until, ended, folder, checks, run, caller, startGateway, isBound, sql, behaves, receipt, capture } = require('./rig');
 
 const [binaries, database, count = '1000'] = process.argv.slice(2);
 const messages = Number(count);
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-accounts-'));
+const work = folder('accounts');
 const ports = { smsc: 24775, listen: 24776, sip: 25062, mi: 28892, admin: 23000, box: 23001, sendsms: 23013, dlr: 23080 };
-
-let failures = 0;
-function check(what, ok, detail) {
-  if (!ok) {
-    failures++;
-    console.log(`FAILED ${what}: ${detail}`);
-  }
-}
-
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 30) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s`);
-}
+const check = checks({ quiet: true });
+const call = caller(`http://127.0.0.1:${ports.mi}/mi`);
 
 // --- the SMSC: node's smpp, with ids that are hexadecimal in the response and decimal in the receipt ---
 
 const arrived = new Map(); // text -> how often
 let ids = 0x0fffff00;
-let gateway; // the gateway's session
+let bound; // the gateway's session
 const server = smpp.createServer({}, session => {
-  session.on('error', () => {});
+  behaves(session);
   session.on('bind_transceiver', pdu => {
-    gateway = session;
+    bound = session;
     session.send(pdu.response({ system_id: 'node' }));
   });
-  session.on('enquire_link', pdu => session.send(pdu.response()));
-  session.on('unbind', pdu => session.send(pdu.response()));
   session.on('submit_sm', pdu => {
     const id = ++ids;
     const text = pdu.short_message.message;
     arrived.set(text, (arrived.get(text) || 0) + 1);
-    const receipt = () => pdu.registered_delivery && session.deliver_sm({
-      source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4,
-      short_message: `id:${id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:DELIVRD err:000 text:`,
-    });
+    const report = () => pdu.registered_delivery && session.deliver_sm(receipt(pdu, id));
     const early = id % 10 === 0; // one receipt in ten overtakes the response
-    if (early) receipt();
+    if (early) report();
     session.send(pdu.response({ message_id: id.toString(16) }));
-    if (!early) setTimeout(receipt, id % 100);
+    if (!early) setTimeout(report, id % 100);
   });
 });
 
@@ -128,19 +108,9 @@ async function sendsms(n) {
 
 // --- the gateway ---
 
-async function call(method, params) {
-  const answer = await fetch(`http://127.0.0.1:${ports.mi}/mi`, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  const reply = await answer.json();
-  if (reply.error) throw new Error(`${method}: ${JSON.stringify(reply.error)}`);
-  return reply.result;
-}
-
-let running;
-function startGateway() {
-  fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), `
+let gateway;
+async function start() {
+  gateway = await startGateway(binaries, work, `
 node: interop
 db: "${database}"
 sip:
@@ -150,17 +120,7 @@ smpp:
   default_connection: node
 mi:
   listen: 127.0.0.1:${ports.mi}
-`);
-  const log = fs.openSync(path.join(work, 'sipsmppd.log'), 'a');
-  running = spawn(path.join(binaries, 'sipsmppd'), ['-c', path.join(work, 'sipsmpp.yaml')], { stdio: ['ignore', log, log] });
-}
-
-// sql runs a statement by the database's own client.
-function sql(statement) {
-  const url = database.startsWith('sqlite:') ? null : new URL(database);
-  if (!url) return execFileSync('sqlite3', [database.slice('sqlite:'.length), statement]);
-  if (url.protocol === 'postgres:') return execFileSync('psql', ['-q', database, '-c', statement]);
-  return execFileSync('mariadb', ['-h', url.hostname, '-P', url.port || '3306', '-u', url.username, url.pathname.slice(1), '-e', statement]);
+`, call);
 }
 
 // --- node's smpp as ESME ---
@@ -169,9 +129,8 @@ function esme(mode, password = 'secret') {
   return new Promise((resolve, reject) => {
     const session = smpp.connect({ host: '127.0.0.1', port: ports.listen });
     session.received = [];
+    behaves(session);
     session.on('error', err => session.bound || reject(err));
-    session.on('enquire_link', pdu => session.send(pdu.response()));
-    session.on('unbind', pdu => session.send(pdu.response()));
     session.on('deliver_sm', pdu => {
       session.received.push(pdu);
       session.send(pdu.response());
@@ -218,10 +177,9 @@ async function nodeAsESME() {
   for (const i of [id.submit_sm, id.data_sm]) {
     await until('the reports', async () => (await call('message_show', { id: i })).state === 'reported');
   }
-  running.kill('SIGKILL');
-  await new Promise(resolve => running.on('exit', resolve));
-  startGateway();
-  await until('the MI', () => call('version').catch(() => false));
+  gateway.kill('SIGKILL');
+  await ended(gateway);
+  await start();
   const rx = (await esme('bind_receiver')).session;
   await until('the receipts that waited', () => rx.received.length === 3);
   const told = rx.received.map(p => String(p.receipted_message_id).replace(/\0/g, '')).sort();
@@ -242,16 +200,13 @@ async function main() {
   const started = child => (children.push(child), child);
   server.listen(ports.smsc, '127.0.0.1');
   dlrServer.listen(ports.dlr, '127.0.0.1');
-  const file = path.join(work, 'capture.pcap');
-  const capture = started(spawn('tshark', ['-q', '-i', 'lo', '-w', file, '-f', `port ${ports.smsc} or port ${ports.listen}`], { stdio: ['ignore', 'ignore', 'pipe'] }));
-  await new Promise(resolve => capture.stderr.on('data', d => /Capturing/.test(d) && resolve()));
-  startGateway();
+  const cap = await capture(work, { [ports.smsc]: 'smpp', [ports.listen]: 'smpp' });
+  await start();
   try {
-    await until('the MI', () => call('version').catch(() => false));
-    sql(`INSERT INTO smpp (name, ip, port, system_id, password, system_type, src_ton, src_npi, dst_ton, dst_npi, session_type)
+    sql(database, `INSERT INTO smpp (name, ip, port, system_id, password, system_type, src_ton, src_npi, dst_ton, dst_npi, session_type)
          VALUES ('node', '127.0.0.1', ${ports.smsc}, 'gateway', 'secret', '', 0, 0, 0, 0, 1)`);
     await call('smpp_reload');
-    await until('the bind', async () => (await call('smpp_list', ['node'])).connections[0].state === 'bound');
+    await until('the bind', isBound(call, 'node'));
 
     await nodeAsESME();
 
@@ -265,7 +220,6 @@ async function main() {
     await until('the first receipt', () => dlrs.has('1'));
     const begin = Date.now();
     let next = 0;
-    
     await Promise.all(Array.from({ length: 20 }, async () => {
       while (next < messages) {
         const n = next++;
@@ -281,33 +235,22 @@ async function main() {
       check(`receipt of message ${n}`, of('1').get(String(n)) === 1, `Kannel has it ${of('1').get(String(n)) || 0} times`);
       check(`acceptance of message ${n}`, of('8').get(String(n)) === 1, `Kannel has it ${of('8').get(String(n)) || 0} times`);
     }
-    if (failures) console.log('some that arrived:', [...arrived.keys()].slice(-3));
+    if (check.failures) console.log('some that arrived:', [...arrived.keys()].slice(-3));
     check('failures in Kannel', !dlrs.has('2') && !dlrs.has('16'), JSON.stringify([...dlrs].map(([t, m]) => [t, m.size])));
     console.log(`Kannel: ${messages} messages, ${of('1').size - 1} receipts, in ${seconds.toFixed(1)} s`);
 
     bearerbox.kill('SIGTERM');
-    await new Promise(resolve => bearerbox.on('exit', resolve));
+    await ended(bearerbox);
     await until('the end of its bind', async () => (await call('smpp_list', ['kannel'])).accounts[0].binds.length === 0);
-    await wait(1500); // what was captured last is not in the file at once
-    capture.kill('SIGINT');
-    await new Promise(resolve => capture.on('exit', resolve));
-    const malformed = execFileSync('tshark', ['-r', file, '-d', `tcp.port==${ports.smsc},smpp`, '-d', `tcp.port==${ports.listen},smpp`, '-Y', '_ws.malformed'],
-      { stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28 }).toString();
+    await cap.end();
+    const malformed = cap.read('_ws.malformed');
     check('tshark', malformed === '', malformed);
   } finally {
-    for (const c of [...children, running]) c.kill();
-    if (gateway) gateway.close();
+    for (const c of [...children, gateway, cap]) c.kill();
+    if (bound) bound.close();
     server.close();
     dlrServer.close();
   }
-  console.log(`${database.split(':')[0]}: ${failures} failures`);
-  if (failures) console.log(`what happened is in ${work}`);
-  else fs.rmSync(work, { recursive: true });
-  process.exit(failures ? 1 : 0);
 }
 
-main().catch(err => {
-  console.error(err);
-  console.error(`what happened is in ${work}`);
-  process.exit(1);
-});
+run(main, check, work);

@@ -9,30 +9,18 @@
 const { spawn, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
-const os = require('node:os');
 const path = require('node:path');
 const { chromium } = require('playwright-core');
+const { until, folder, checks, run, post } = require('./rig');
 
 const [binaries, database] = process.argv.slice(2);
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-browser-'));
+const work = folder('browser');
 const ports = { mi: 20888, secured: 20889, admin: 20890, stranger: 20891, sip: 20060 };
 const admin = `http://127.0.0.1:${ports.admin}`, stranger = `http://127.0.0.1:${ports.stranger}`;
 const token = 'a-token-of-the-browser-test-0123456789';
 const hash = require('node:crypto').createHash('sha256').update(token).digest('hex');
 
-let failures = 0;
-function check(what, ok, detail) {
-  console.log(`${ok ? 'ok    ' : 'FAILED'} ${what}${ok ? '' : `: ${JSON.stringify(detail)}`}`);
-  if (!ok) failures++;
-}
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 10) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s`);
-}
+const check = checks();
 
 function gateway(name, mi) {
   const file = path.join(work, `${name}.yaml`);
@@ -41,13 +29,7 @@ function gateway(name, mi) {
   const daemon = spawn(path.join(binaries, 'sipsmppd'), ['-c', file], { stdio: ['ignore', 'inherit', 'inherit'] });
   process.on('exit', () => daemon.kill());
 }
-async function call(port, method, params, headers = {}) {
-  const response = await fetch(`http://127.0.0.1:${port}/mi`, {
-    method: 'POST', headers: { 'Content-Type': 'application/json', ...headers },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  return response.json();
-}
+const call = (port, method, params) => post(`http://127.0.0.1:${port}/mi`, method, params);
 const raise = n => call(ports.mi, 'raise_event', { event: 'E_BROWSER', params: { n } });
 const isServed = port => fetch(`http://127.0.0.1:${port}/healthz`).then(r => r.ok, () => false);
 
@@ -156,8 +138,4 @@ async function main() {
   wscat.kill();
 }
 
-main().catch(e => { console.log(`FAILED ${e.stack}`); failures++; }).finally(() => {
-  fs.rmSync(work, { recursive: true, force: true });
-  console.log(failures ? `${failures} failures` : 'good');
-  process.exit(failures ? 1 : 0);
-});
+run(main, check, work);

@@ -8,34 +8,20 @@
 // with 1 and says what differs if one thing is not as it should be, with what each program had seen around that, and leaves the
 // gateway's log.
 'use strict';
-const { spawn } = require('node:child_process');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
-const os = require('node:os');
 const path = require('node:path');
 const smpp = require('smpp');
 const WebSocket = require('ws');
+const { wait, until, ended, folder, checks, run, caller, startGateway, isBound, behaves, receipt } = require('./rig');
 
 const [binaries, database, kills = '5'] = process.argv.slice(2);
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-durable-'));
+const work = folder('durable');
 const secret = 'a secret of the receiver';
 const node = `durable-${process.pid}`; // a port that was free may be another's gateway a moment later
-
-let failures = 0;
-function check(what, ok, detail) {
-  console.log(`${ok ? 'ok    ' : 'FAILED'} ${what}${ok ? '' : `: ${detail}`}`);
-  if (!ok) failures++;
-}
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 30) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s`);
-}
+const check = checks();
 const freePort = () => new Promise(resolve => {
   const s = net.createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
 });
@@ -44,20 +30,12 @@ const freePort = () => new Promise(resolve => {
 
 let submitted = 0;
 const smsc = smpp.createServer({}, session => {
-  session.on('error', () => {});
+  behaves(session);
   session.on('bind_transceiver', pdu => session.send(pdu.response({ system_id: 'node' })));
-  session.on('enquire_link', pdu => session.send(pdu.response()));
-  session.on('unbind', pdu => session.send(pdu.response()));
   session.on('submit_sm', pdu => {
     const id = String(++submitted);
     session.send(pdu.response({ message_id: id }));
-    if (pdu.registered_delivery) {
-      session.deliver_sm({
-        source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4,
-        receipted_message_id: id, message_state: 2,
-        short_message: `id:${id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:`,
-      });
-    }
+    if (pdu.registered_delivery) session.deliver_sm({ ...receipt(pdu, id), receipted_message_id: id, message_state: 2 });
   });
 });
 
@@ -163,22 +141,18 @@ function listen(port) {
 
 // --- the gateway ---
 
-let gateway;
-let ports;
+let gateway, ports, mi;
 const mark = what => [subscriber, hook].forEach(ledger => ledger.note(`-- ${what} --`));
 async function start() {
-  gateway = spawn(path.join(binaries, 'sipsmppd'), ['-c', path.join(work, 'sipsmpp.yaml')], { stdio: ['ignore', 'ignore', fs.openSync(path.join(work, 'log'), 'a')] });
-  await until('the gateway', () => fetch(`http://127.0.0.1:${ports.mi}/readyz`).then(r => r.ok, () => false));
+  gateway = await startGateway(binaries, work, `
+node: ${node}
+db: "${database}"
+sip: { listen: ["udp:127.0.0.1:0"] }
+smpp: { listen: ["127.0.0.1:0"] }
+mi: { listen: "127.0.0.1:${ports.mi}", webhooks: ["http://127.0.0.1:${ports.hook}/hooks"] }
+log: { level: warn }
+`, mi);
   mark('the gateway is ready');
-}
-const ended = () => new Promise(resolve => gateway.once('exit', resolve));
-async function mi(method, params = {}) {
-  const response = await fetch(`http://127.0.0.1:${ports.mi}/mi`, {
-    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  const { result, error } = await response.json();
-  if (error) throw new Error(`${method}: ${error.message}`);
-  return result;
 }
 
 const sent = new Map(); // id: it wants a report
@@ -197,15 +171,12 @@ async function send() {
 async function main() {
   ports = { smsc: await freePort(), mi: await freePort(), hook: await freePort() };
   await new Promise(resolve => smsc.listen(ports.smsc, '127.0.0.1', resolve));
-  fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), [
-    `node: ${node}`, `db: ${database}`, "sip: {listen: ['udp:127.0.0.1:0']}", "smpp: {listen: ['127.0.0.1:0']}",
-    `mi: {listen: '127.0.0.1:${ports.mi}', webhooks: ['http://127.0.0.1:${ports.hook}/hooks']}`, 'log: {level: warn}', '',
-  ].join('\n'));
+  mi = caller(`http://127.0.0.1:${ports.mi}/mi`);
   await start();
   const { connections } = await mi('smpp_list');
   for (const { name } of connections) await mi('smpp_delete', { name });
   await mi('smpp_add', { name: 'smsc', ip: '127.0.0.1', port: ports.smsc, system_id: 'me', password: 'secret', window: 50 });
-  await until('a bind', async () => (await mi('smpp_list')).connections[0].state === 'bound');
+  await until('a bind', isBound(mi, 'smsc'));
 
   const refused = await mi('event_subscribe', { event: '*', socket: 'webhook:http://127.0.0.1:1/', secret }).catch(e => e.message);
   check('a URL that mi.webhooks does not name is refused', refused.includes('mi.webhooks'), refused);
@@ -231,7 +202,7 @@ async function main() {
     await wait(300 + Math.random() * 300);
     mood = [() => 500, () => 0, () => 302, () => 204][i % 4];
     gateway.kill('SIGKILL');
-    await ended();
+    await ended(gateway);
     mark(`the gateway is killed, after ${sent.size} answers`);
     await start();
     if (i % 2) { // the receiver, too
@@ -265,18 +236,13 @@ async function main() {
   following = false;
   for (const name of ['hook', 'ledger']) check(`subscriber_delete ${name}`, (await mi('subscriber_delete', { name })) === 'OK');
   gateway.kill('SIGTERM');
-  check('it ends as it should', (await ended()) === 0, 'exit code');
+  check('it ends as it should', (await ended(gateway)) === 0, 'exit code');
   server.closeAllConnections();
 }
 
-main().catch(e => { check('to the end', false, e.stack); }).finally(() => {
+run(() => main().catch(e => check('to the end', false, e.stack)).finally(() => {
   gateway?.kill('SIGKILL');
-  if (failures > 0) {
-    for (const ledger of [subscriber, hook]) console.log(ledger.story());
-    console.log(`${fs.readFileSync(path.join(work, 'log'), 'utf8').slice(-3000)}\nthe whole log is in ${work}`);
-  } else {
-    fs.rmSync(work, { recursive: true, force: true });
-  }
-  console.log(failures ? `${failures} failures` : 'all is well');
-  process.exit(failures ? 1 : 0);
-});
+  if (!check.failures) return;
+  for (const ledger of [subscriber, hook]) console.log(ledger.story());
+  console.log(fs.readFileSync(path.join(work, 'sipsmppd.log'), 'utf8').slice(-3000));
+}), check, work);

@@ -6,17 +6,17 @@
 // BINARIES is the folder of sipsmppd and sipsmpp-cli. DATABASE is a db: value of the gateway whose tables may be used. It ends
 // with 1 and says what differs if one text does not arrive as it was sent, in either direction.
 'use strict';
-const { spawn, execFileSync } = require('node:child_process');
-const dgram = require('node:dgram');
+const { spawn } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const smpp = require('smpp');
+const { until, folder, checks, run, caller, startGateway, isBound, sql, behaves, receipt, capture } = require('./rig');
 
 const [binaries, database] = process.argv.slice(2);
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-interop-'));
+const work = folder('interop');
 const ports = { smsc: 21775, sip: 21060, sink: 21062, mi: 21888 };
-const mi = `http://127.0.0.1:${ports.mi}/mi`;
+const check = checks({ quiet: true });
+const call = caller(`http://127.0.0.1:${ports.mi}/mi`);
 
 const texts = {
   'ASCII': 'Hello, world',
@@ -37,50 +37,24 @@ const texts = {
   '1,000 UCS-2': 'Съешь ещё этих мягких французских булок, да выпей чаю. '.repeat(20).slice(0, 999) + '.',
 };
 
-let failures = 0;
-function check(what, ok, detail) {
-  if (!ok) {
-    failures++;
-    console.log(`FAILED ${what}: ${detail}`);
-  }
-}
-
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 15) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s`);
-}
-
 // --- the SMSC: node's smpp ---
 
 const segments = []; // of the submit_sm that came
 let esme;            // the gateway's session
 let ids = 0;
 const server = smpp.createServer({}, session => {
-  session.on('error', () => {});
+  behaves(session);
   session.on('bind_transceiver', pdu => {
     esme = session;
     session.send(pdu.response({ system_id: 'node' }));
   });
-  session.on('enquire_link', pdu => session.send(pdu.response()));
-  session.on('unbind', pdu => session.send(pdu.response()));
   session.on('submit_sm', pdu => {
     const id = String(++ids);
     segments.push(pdu);
     session.send(pdu.response({ message_id: id }));
-    if (pdu.registered_delivery) receipt(session, pdu, id);
+    if (pdu.registered_delivery) session.deliver_sm(receipt(pdu, id));
   });
 });
-
-function receipt(session, submit, id) {
-  session.deliver_sm({
-    source_addr: submit.destination_addr, destination_addr: submit.source_addr, esm_class: 4,
-    short_message: `id:${id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:DELIVRD err:000 text:`,
-  });
-}
 
 // userData makes deliver_sm segments of a text, with node's own encoder.
 function userData(text) {
@@ -172,28 +146,12 @@ function bodies(log) {
   return found;
 }
 
-// --- the gateway ---
-
-async function call(method, params) {
-  const answer = await fetch(mi, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  const reply = await answer.json();
-  if (reply.error) throw new Error(`${method}: ${JSON.stringify(reply.error)}`);
-  return reply.result;
-}
-
-// sql runs a statement by the database's own client.
-function sql(statement) {
-  const url = database.startsWith('sqlite:') ? null : new URL(database);
-  if (!url) return execFileSync('sqlite3', [database.slice('sqlite:'.length), statement]);
-  if (url.protocol === 'postgres:') return execFileSync('psql', ['-q', database, '-c', statement]);
-  return execFileSync('mariadb', ['-h', url.hostname, '-P', url.port || '3306', '-u', url.username, url.pathname.slice(1), '-e', statement]);
-}
-
-function startGateway() {
-  fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), `
+async function main() {
+  const children = [];
+  server.listen(ports.smsc, '127.0.0.1');
+  const cap = await capture(work, { [ports.smsc]: 'smpp', [ports.sip]: 'sip', [ports.sink]: 'sip' });
+  children.push(cap);
+  children.push(await startGateway(binaries, work, `
 node: interop
 db: "${database}"
 sip:
@@ -202,47 +160,18 @@ sip:
   probe_interval: -1s # sipp would count an OPTIONS as a call
 mi:
   listen: 127.0.0.1:${ports.mi}
-`);
-  const log = fs.openSync(path.join(work, 'sipsmppd.log'), 'w');
-  return spawn(path.join(binaries, 'sipsmppd'), ['-c', path.join(work, 'sipsmpp.yaml')], { stdio: ['ignore', log, log] });
-}
-
-// --- tshark ---
-
-function capture() {
-  const file = path.join(work, 'capture.pcap');
-  const child = spawn('tshark', ['-q', '-i', 'lo', '-w', file, '-f', `port ${ports.smsc} or port ${ports.sip} or port ${ports.sink}`],
-    { stdio: ['ignore', 'ignore', 'pipe'] });
-  return { file, child, started: new Promise(resolve => child.stderr.on('data', d => /Capturing/.test(d) && resolve())) };
-}
-
-const decodeAs = ['-d', `tcp.port==${ports.smsc},smpp`, '-d', `udp.port==${ports.sip},sip`, '-d', `udp.port==${ports.sink},sip`,
-  '-d', `tcp.port==${ports.sink},sip`, '-o', 'smpp.decode_sms_over_smpp:GSM 7-bit'];
-
-function tshark(file, ...args) {
-  return execFileSync('tshark', ['-r', file, ...decodeAs, ...args], { stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28 }).toString();
-}
-
-async function main() {
-  const children = [];
-  server.listen(ports.smsc, '127.0.0.1');
-  const cap = capture();
-  children.push(cap.child);
-  await cap.started;
-  const gateway = startGateway();
-  children.push(gateway);
+`, call));
   const log = path.join(work, 'messages.log');
   const sink = spawn('sipp', ['-sf', uas(), '-i', '127.0.0.1', '-p', String(ports.sink), '-nostdin', '-trace_msg', '-message_file', log,
     '-m', String(Object.keys(texts).length), '-trace_err'],
   { cwd: work, stdio: ['ignore', 'ignore', fs.openSync(path.join(work, 'sink.err'), 'w')] });
   children.push(sink);
   try {
-    await until('the MI', () => call('version').catch(() => false));
-    sql(`INSERT INTO smpp (name, ip, port, system_id, password, system_type, src_ton, src_npi, dst_ton, dst_npi, session_type)
+    sql(database, `INSERT INTO smpp (name, ip, port, system_id, password, system_type, src_ton, src_npi, dst_ton, dst_npi, session_type)
          VALUES ('node', '127.0.0.1', ${ports.smsc}, 'gateway', 'secret', '', 0, 0, 0, 0, 1)`);
     const reloaded = await call('smpp_reload');
     check('smpp_reload', JSON.stringify(reloaded.added) === '["node"]', JSON.stringify(reloaded));
-    await until('the bind', async () => (await call('smpp_list')).connections[0].state === 'bound');
+    await until('the bind', isBound(call, 'node'));
 
     let sent = 0;
     for (const [name, text] of Object.entries(texts)) {
@@ -274,14 +203,12 @@ async function main() {
     });
     check('message_show', record.report.state === 'delivered', JSON.stringify(record));
 
-    await wait(1500); // what was captured last is not in the file at once
-    cap.child.kill('SIGINT');
-    await new Promise(resolve => cap.child.on('exit', resolve));
-    const malformed = tshark(cap.file, '-Y', '_ws.malformed || smpp.command_status != 0');
+    await cap.end();
+    const malformed = cap.read('_ws.malformed || smpp.command_status != 0');
     check('tshark', malformed === '', malformed);
-    const submits = tshark(cap.file, '-Y', 'smpp.command_id == 0x00000004', '-T', 'fields', '-e', 'smpp.command_id').match(/0x0+4/g) || [];
+    const submits = cap.read('smpp.command_id == 0x00000004', '-T', 'fields', '-e', 'smpp.command_id').match(/0x0+4/g) || [];
     check('tshark sees every submit_sm', submits.length === sent + 2, `${submits.length}, want ${sent + 2}`);
-    const decoded = tshark(cap.file, '-Y', 'smpp.command_id == 0x00000004', '-T', 'fields', '-e', 'smpp.message_text');
+    const decoded = cap.read('smpp.command_id == 0x00000004', '-o', 'smpp.decode_sms_over_smpp:GSM 7-bit', '-T', 'fields', '-e', 'smpp.message_text');
     for (const [name, text] of Object.entries(texts)) {
       // It shows long texts segment by segment, and a surrogate pair as two characters that are none.
       if (text.length > 70 || /\p{Surrogate}|\p{Extended_Pictographic}/u.test(text)) continue;
@@ -292,14 +219,7 @@ async function main() {
     if (esme) esme.close();
     server.close();
   }
-  console.log(`${database.split(':')[0]}: ${2 * Object.keys(texts).length} texts, ${failures} failures`);
-  if (failures) console.log(`what happened is in ${work}`);
-  else fs.rmSync(work, { recursive: true });
-  process.exit(failures ? 1 : 0);
+  console.log(`${2 * Object.keys(texts).length} texts`);
 }
 
-main().catch(err => {
-  console.error(err);
-  console.error(`what happened is in ${work}`);
-  process.exit(1);
-});
+run(main, check, work);

@@ -6,32 +6,16 @@
 // BINARIES is the folder of sipsmppd. DATABASE is a db: value of the gateway whose tables may be used and are empty. It ends with 1 if a
 // receipt is lost, or names a message that nobody knows.
 'use strict';
-const { spawn } = require('node:child_process');
-const fs = require('node:fs');
-const os = require('node:os');
-const path = require('node:path');
 const smpp = require('smpp');
+const { until, ended, folder, checks, run, caller, startGateway, isBound, behaves, receipt, capture } = require('./rig');
 
 const [binaries, database, count = '3000'] = process.argv.slice(2);
 const messages = Number(count);
 const kills = [0.15, 0.4, 0.7].map(share => Math.round(share * messages));
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-killed-'));
+const work = folder('killed');
 const ports = { smsc: 23775, listen: 23776, sip: 25061, mi: 28891 };
-
-let failures = 0;
-function check(what, ok, detail) {
-  if (ok) return;
-  failures++;
-  if (failures < 20) console.log(`FAILED ${what}: ${detail}`);
-}
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 30) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s`);
-}
+const check = checks({ quiet: true });
+const call = caller(`http://127.0.0.1:${ports.mi}/mi`);
 
 // --- the SMSC: it keeps a receipt until the gateway has answered it with 0, and sends those that are left on the next bind ---
 
@@ -40,35 +24,30 @@ const pending = new Map(); // SMSC id -> the submit_sm
 let bound; // the gateway's session
 let submits = 0;
 const server = smpp.createServer({}, session => {
-  session.on('error', () => {});
+  behaves(session);
   session.on('close', () => { if (bound === session) bound = null; });
   session.on('bind_transceiver', pdu => {
     bound = session;
     session.send(pdu.response({ system_id: 'node' }));
-    for (const id of pending.keys()) receipt(id, 500);
+    for (const id of pending.keys()) report(id, 500);
   });
-  session.on('enquire_link', pdu => session.send(pdu.response()));
-  session.on('unbind', pdu => session.send(pdu.response()));
   session.on('submit_sm', pdu => {
     const id = ++ids;
     submits++;
     session.send(pdu.response({ message_id: id.toString(16) }));
     if (!pdu.registered_delivery) return;
     pending.set(id, pdu);
-    receipt(id, id % 7 ? id % 400 : 3000);
+    report(id, id % 7 ? id % 400 : 3000);
   });
 });
 
-function receipt(id, delay) {
+function report(id, delay) {
   setTimeout(() => {
     const submit = pending.get(id);
     if (!submit || !bound) return;
-    bound.deliver_sm({
-      source_addr: submit.destination_addr, destination_addr: submit.source_addr, esm_class: 4,
-      short_message: `id:${id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:DELIVRD err:000 text:`,
-    }, resp => {
+    bound.deliver_sm(receipt(submit, id), resp => {
       if (resp.command_status === 0) pending.delete(id);
-      else receipt(id, 500);
+      else report(id, 500);
     });
   }, delay);
 }
@@ -82,14 +61,13 @@ let next = 0, esme;
 
 function connect() {
   const session = smpp.connect({ host: '127.0.0.1', port: ports.listen });
-  session.on('error', () => {});
+  behaves(session);
   session.on('close', () => {
     for (const n of open) again.push(n);
     open.clear();
     if (esme === session) esme = null;
     if (!over) setTimeout(connect, 200);
   });
-  session.on('enquire_link', pdu => session.send(pdu.response()));
   session.on('deliver_sm', pdu => {
     const id = String(pdu.receipted_message_id).replace(/\0/g, '');
     receipts.set(id, (receipts.get(id) || 0) + 1);
@@ -124,45 +102,30 @@ function fill() {
 
 // --- the gateway ---
 
-async function call(method, params) {
-  const answer = await fetch(`http://127.0.0.1:${ports.mi}/mi`, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  const reply = await answer.json();
-  if (reply.error) throw new Error(`${method}: ${JSON.stringify(reply.error)}`);
-  return reply.result;
-}
-
-let running;
-async function start() {
-  const log = fs.openSync(path.join(work, 'sipsmppd.log'), 'a');
-  running = spawn(path.join(binaries, 'sipsmppd'), ['-c', path.join(work, 'sipsmpp.yaml')], { stdio: ['ignore', log, log] });
-  await until('the MI', () => call('version').catch(() => false));
-}
-
-async function main() {
-  server.listen(ports.smsc, '127.0.0.1');
-  fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), `
+const start = () => startGateway(binaries, work, `
 node: killed
 db: "${database}"
 sip: { listen: ["udp:127.0.0.1:${ports.sip}"] }
 smpp: { listen: ["127.0.0.1:${ports.listen}"], default_connection: node }
 mi: { listen: "127.0.0.1:${ports.mi}" }
-`);
-  await start();
+`, call);
+
+async function main() {
+  server.listen(ports.smsc, '127.0.0.1');
+  const cap = await capture(work, { [ports.smsc]: 'smpp', [ports.listen]: 'smpp' });
+  let gateway = await start();
   try {
     await call('account_add', { system_id: 'shop', password: 'secret' });
     await call('smpp_add', { name: 'node', ip: '127.0.0.1', port: ports.smsc, system_id: 'gateway', password: 'secret', smsc_id_format: 'decimal' });
-    await until('the bind', async () => (await call('smpp_list', ['node'])).connections[0].state === 'bound');
+    await until('the bind', isBound(call, 'node'));
     connect();
     for (const at of kills) {
       await until(`message ${at}`, () => taken.size >= at, 60);
       const waiting = pending.size;
-      running.kill('SIGKILL');
-      await new Promise(resolve => running.on('exit', resolve));
+      gateway.kill('SIGKILL');
+      await ended(gateway);
       console.log(`killed after ${taken.size} messages, ${waiting} receipts pending at the SMSC, ${taken.size - receipts.size} not yet at the ESME`);
-      await start();
+      gateway = await start();
     }
     await until('the last message', () => taken.size === messages, 60);
     const missing = () => [...taken].filter(([, id]) => !receipts.has(id));
@@ -175,20 +138,16 @@ mi: { listen: "127.0.0.1:${ports.mi}" }
     check('receipts of messages whose answer was lost', foreign.length <= 40 * kills.length, foreign.length);
     console.log(`${messages} messages taken, each with its receipt: ${missing().length === 0}; the SMSC had ${submits}; ` +
       `${doubled} receipts came twice, ${foreign.length} are of messages whose answer was lost in a kill`);
+    await cap.end();
+    const malformed = cap.read('_ws.malformed');
+    check('tshark', malformed === '', malformed);
   } finally {
     over = true;
     if (esme) esme.close();
-    running.kill();
+    gateway.kill();
+    cap.kill();
     server.close();
   }
-  console.log(`${database.split(':')[0]}: ${failures} failures`);
-  if (failures) console.log(`what happened is in ${work}`);
-  else fs.rmSync(work, { recursive: true });
-  process.exit(failures ? 1 : 0);
 }
 
-main().catch(err => {
-  console.error(err);
-  console.error(`what happened is in ${work}`);
-  process.exit(1);
-});
+run(main, check, work);

@@ -1,32 +1,20 @@
 // The gateway bound to an SMSC that behaves as some in the field do: node's smpp, told to be odd. Each oddity is one line of the
-// output, good or FAILED; tshark finds no malformed PDU in what the gateway sent.
+// output, ok or FAILED; tshark finds no malformed PDU in what the gateway sent.
 //
 //	node odd.js BINARIES DATABASE
 //
 // BINARIES is the folder of sipsmppd. DATABASE is a db: value of the gateway whose tables may be used; its table smpp must be empty. It
 // ends with 1 if an oddity made the gateway lose, double or misreport a message.
 'use strict';
-const { spawn, execFileSync } = require('node:child_process');
 const dgram = require('node:dgram');
-const fs = require('node:fs');
-const os = require('node:os');
-const path = require('node:path');
 const smpp = require('smpp');
+const { until, folder, checks, run, post, startGateway, isBound, behaves, receipt, capture } = require('./rig');
 
 const [binaries, database] = process.argv.slice(2);
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-odd-'));
+const work = folder('odd');
 const ports = { smsc: 22776, listen: 22777, esme: 22778, sip: 25070, mi: 28889, events: 28890 };
-const mi = `http://127.0.0.1:${ports.mi}/mi`;
+const check = checks();
 
-let failures = 0;
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 15) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s`);
-}
 function equal(what, got, want) {
   if (JSON.stringify(got) !== JSON.stringify(want)) throw new Error(`${what}: ${JSON.stringify(got)}, want ${JSON.stringify(want)}`);
 }
@@ -37,13 +25,11 @@ let esme; // the gateway's session
 let ids = 0;
 const seen = {}; // submit_sm by recipient
 const server = smpp.createServer({}, session => {
-  session.on('error', () => {});
+  behaves(session);
   session.on('bind_transceiver', pdu => {
     esme = session;
     session.send(pdu.response({ system_id: 'odd' }));
   });
-  session.on('enquire_link', pdu => session.send(pdu.response()));
-  session.on('unbind', pdu => session.send(pdu.response()));
   session.on('submit_sm', pdu => {
     const to = pdu.destination_addr;
     seen[to] = (seen[to] || 0) + 1;
@@ -56,25 +42,20 @@ const respond = (session, pdu, id) => session.send(pdu.response({ message_id: id
 function good(session, pdu) {
   const id = String(++ids);
   respond(session, pdu, id);
-  if (pdu.registered_delivery) receipt(session, pdu, id);
+  if (pdu.registered_delivery) report(session, pdu, id);
 }
 
-function receipt(session, submit, id, stat = 'DELIVRD') {
-  session.deliver_sm({
-    source_addr: submit.destination_addr, destination_addr: submit.source_addr, esm_class: 4,
-    short_message: `id:${id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:${stat} err:000 text:`,
-  });
-}
+const report = (session, submit, id) => session.deliver_sm(receipt(submit, id));
 
 const oddities = {
   '1001': (session, pdu) => { // hexadecimal ids, decimal in the receipt
     const id = 0xABC000 + ++ids;
     respond(session, pdu, id.toString(16).toUpperCase().padStart(10, '0'));
-    receipt(session, pdu, String(id));
+    report(session, pdu, String(id));
   },
   '1002': (session, pdu) => { // the receipt overtakes the response
     const id = `early-${++ids}`;
-    receipt(session, pdu, id);
+    report(session, pdu, id);
     setTimeout(() => respond(session, pdu, id), 200);
   },
   '1003': (session, pdu, n) => { // throttled at first
@@ -88,8 +69,8 @@ const oddities = {
     const id = String(++ids);
     respond(session, pdu, id);
     respond(session, pdu, id);
-    receipt(session, pdu, id);
-    receipt(session, pdu, id);
+    report(session, pdu, id);
+    report(session, pdu, id);
   },
   '1006': (session, pdu) => { // the response cut in two, and the receipt in single octets
     const id = String(++ids);
@@ -118,20 +99,16 @@ const oddities = {
     session.send(pdu.response({ command_status: smpp.ESME_RINVDSTADR }));
   },
   '1010': (session, pdu) => { // a receipt for nobody's message, then the right one
-    receipt(session, pdu, 'nobody');
+    report(session, pdu, 'nobody');
     good(session, pdu);
   },
 };
 
 // --- the gateway ---
 
-async function call(method, params) {
-  const answer = await fetch(mi, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  return answer.json();
-}
+// call gives the whole response: some of what is called is refused.
+const call = (method, params) => post(`http://127.0.0.1:${ports.mi}/mi`, method, params);
+const bound = name => isBound(async (...args) => (await call(...args)).result, name);
 
 const events = [];
 const subscriber = dgram.createSocket('udp4', datagram => {
@@ -164,7 +141,7 @@ async function retried(to, code) {
     return;
   }
   equal('the code', error.code, code);
-  await until('the bind', async () => (await connection()).state === 'bound', 30);
+  await until('the bind', bound('odd'));
   await delivered(to);
 }
 
@@ -203,7 +180,7 @@ const tests = {
   'outbind: node binds on the socket that we open': async () => {
     const received = [];
     const listener = smpp.createServer({}, session => {
-      session.on('error', () => {});
+      behaves(session);
       session.on('outbind', pdu => session.bind_receiver({ system_id: pdu.system_id, password: pdu.password }, resp => {
         received.push(resp.command_status);
       }));
@@ -211,13 +188,11 @@ const tests = {
         received.push(pdu.short_message.message);
         session.send(pdu.response());
       });
-      session.on('enquire_link', pdu => session.send(pdu.response()));
-      session.on('unbind', pdu => session.send(pdu.response()));
     });
     listener.listen(ports.esme, '127.0.0.1');
     try {
       await call('smpp_add', { name: 'esme', ip: '127.0.0.1', port: ports.esme, system_id: 'esme', password: 'secret', session_type: 4 });
-      await until('the bind', async () => (await call('smpp_list', { name: 'esme' })).result.connections[0].state === 'bound');
+      await until('the bind', bound('esme'));
       const { result, error } = await call('message_send', { connection: 'esme', from: '100', to: '200', text: 'Grüße @ €', receipt: true });
       if (error) throw new Error(`message_send: ${JSON.stringify(error)}`);
       equal('what node got', received, [0, 'Grüße @ €']);
@@ -235,21 +210,20 @@ const tests = {
     });
     const says = password => new Promise(resolve => {
       const session = smpp.connect({ host: '127.0.0.1', port: ports.listen });
-      session.on('error', () => {});
+      behaves(session);
       session.on('close', () => resolve(null));
       session.on('bind_receiver', pdu => {
         equal('who binds', [pdu.system_id, pdu.password], ['asked', 'secret']);
         session.send(pdu.response({ system_id: 'node' }));
         resolve(session);
       });
-      session.on('unbind', pdu => session.send(pdu.response()));
       session.on('connect', () => session.outbind({ system_id: 'asked', password }));
     });
     equal('an outbind with a wrong password', await says('wrong'), null);
     const refused = await until('E_SMPP_BIND_REFUSED', () => eventsOf('E_SMPP_BIND_REFUSED')[0]);
     equal('its event', [refused.account, refused.command_status], ['asked', 0x0E]);
     const session = await says('secret');
-    await until('the bind', async () => (await call('smpp_list', { name: 'asked' })).result.connections[0].state === 'bound');
+    await until('the bind', bound('asked'));
     const resp = await new Promise(resolve => session.deliver_sm({ source_addr: '200', destination_addr: '100', short_message: 'by outbind' }, resolve));
     const came = await until('E_MESSAGE_RECEIVED', () => eventsOf('E_MESSAGE_RECEIVED').find(e => e.text === 'by outbind'));
     equal('where it came in', came.ingress, 'smpp:asked');
@@ -267,56 +241,34 @@ const tests = {
 async function main() {
   server.listen(ports.smsc, '127.0.0.1');
   await new Promise(resolve => subscriber.bind(ports.events, '127.0.0.1', resolve));
-  const capture = path.join(work, 'capture.pcap');
-  const tshark = spawn('tshark', ['-q', '-i', 'lo', '-w', capture, '-f', `port ${ports.smsc} or port ${ports.listen} or port ${ports.esme}`], { stdio: ['ignore', 'ignore', 'pipe'] });
-  await new Promise(resolve => tshark.stderr.on('data', d => /Capturing/.test(d) && resolve()));
-  fs.writeFileSync(path.join(work, 'sipsmpp.yaml'), `
+  const cap = await capture(work, { [ports.smsc]: 'smpp', [ports.listen]: 'smpp', [ports.esme]: 'smpp' });
+  const gateway = await startGateway(binaries, work, `
 db: "${database}"
 sip: { listen: ["udp:127.0.0.1:${ports.sip}"] }
 smpp: { listen: ["127.0.0.1:${ports.listen}"] }
 mi: { listen: "127.0.0.1:${ports.mi}" }
-`);
-  const log = fs.openSync(path.join(work, 'sipsmppd.log'), 'w');
-  const gateway = spawn(path.join(binaries, 'sipsmppd'), ['-c', path.join(work, 'sipsmpp.yaml')], { stdio: ['ignore', log, log] });
+`, async method => (await call(method)).result);
   try {
-    await until('the MI', () => call('version').catch(() => false));
     await call('event_subscribe', { event: 'E_*', socket: `udp:127.0.0.1:${ports.events}` });
     const added = await call('smpp_add', {
       name: 'odd', ip: '127.0.0.1', port: ports.smsc, system_id: 'gateway', password: 'secret', response_timeout: 2,
     });
     equal('smpp_add', added.result && added.result.added, ['odd']);
-    await until('the bind', async () => (await connection()).state === 'bound');
+    await until('the bind', bound('odd'));
     for (const [name, test] of Object.entries(tests)) {
-      try {
-        await test();
-        console.log(`good   ${name}`);
-      } catch (err) {
-        failures++;
-        console.log(`FAILED ${name}: ${err.message}`);
-      }
+      const fault = await test().then(() => '', error => error.message);
+      check(name, !fault, fault);
     }
     await call('smpp_delete', { name: 'odd' });
-    await wait(1500); // what was captured last is not in the file at once
-    tshark.kill('SIGINT');
-    await new Promise(resolve => tshark.on('exit', resolve));
-    const smppPorts = [ports.smsc, ports.listen, ports.esme];
-    const ours = execFileSync('tshark', ['-r', capture, ...smppPorts.flatMap(p => ['-d', `tcp.port==${p},smpp`]),
-      '-Y', `(tcp.dstport == ${ports.smsc} || tcp.dstport == ${ports.esme} || tcp.srcport == ${ports.listen}) && _ws.malformed`], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
-    if (ours) failures++;
-    console.log(ours ? `FAILED tshark: the gateway sent what is malformed:\n${ours}` : 'good   tshark finds nothing malformed of ours');
+    await cap.end();
+    const ours = cap.read(`(tcp.dstport == ${ports.smsc} || tcp.dstport == ${ports.esme} || tcp.srcport == ${ports.listen}) && _ws.malformed`);
+    check('tshark finds nothing malformed of ours', ours === '', ours);
   } finally {
     subscriber.close();
     gateway.kill();
-    tshark.kill();
+    cap.kill();
     server.close();
   }
-  if (failures) console.log(`what happened is in ${work}`);
-  else fs.rmSync(work, { recursive: true });
-  process.exit(failures ? 1 : 0);
 }
 
-main().catch(err => {
-  console.error(err);
-  console.error(`what happened is in ${work}`);
-  process.exit(1);
-});
+run(main, check, work);

@@ -9,40 +9,25 @@
 const { spawn, execFileSync } = require('node:child_process');
 const dgram = require('node:dgram');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const smpp = require('smpp');
 const WebSocket = require('ws');
+const { until, folder, checks, run, behaves, certificate, capture } = require('./rig');
 
 const [binaries, database] = process.argv.slice(2);
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-sip-'));
+const work = folder('sip');
 const ports = { smsc: 26075, udp: 26060, ws: 26080, tls: 26061, mi: 29888, proxy: 26070, proxyTLS: 26071, sink: 26090 }; // below those that the kernel gives to outgoing connections
 const text = 'Grüße, 汉字 and 👋';
 const number = '+4915112345678';
-
-let failures = 0;
-function check(what, ok, detail) {
-  console.log(`${ok ? 'ok    ' : 'FAILED'} ${what}${ok ? '' : `: ${detail}`}`);
-  if (!ok) failures++;
-}
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 10) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s`);
-}
+const check = checks();
 
 // --- the SMSC ---
 
 const submits = [];
 let esme;
 const smsc = smpp.createServer({}, session => {
-  session.on('error', () => {});
+  behaves(session);
   session.on('bind_transceiver', pdu => { esme = session; session.send(pdu.response({ system_id: 'node' })); });
-  session.on('enquire_link', pdu => session.send(pdu.response()));
-  session.on('unbind', pdu => session.send(pdu.response()));
   session.on('submit_sm', pdu => {
     submits.push(pdu);
     session.send(pdu.response({ message_id: String(submits.length) }));
@@ -72,12 +57,6 @@ sink.on('message', (datagram, peer) => {
 });
 
 const file = (name, content) => { fs.writeFileSync(path.join(work, name), content); return path.join(work, name); };
-
-function certificate() {
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost',
-    '-keyout', path.join(work, 'key.pem'), '-out', path.join(work, 'cert.pem')], { stdio: 'ignore' });
-}
 
 // kamailio relays what comes by TLS to the sink, and everything else to the gateway.
 const kamailio = () => file('kamailio.cfg', `#!KAMAILIO
@@ -195,21 +174,22 @@ function jssip(user, password, from) {
 
 const cli = (...args) => JSON.parse(execFileSync(path.join(binaries, 'sipsmpp-cli'), ['-u', `http://127.0.0.1:${ports.mi}/mi`, '-x', 'mi', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
 
-(async () => {
+async function main() {
   const running = [];
-  const run = (what, ...args) => {
+  const start = (what, ...args) => {
     const out = fs.openSync(path.join(work, `${path.basename(what)}.log`), 'w');
     const child = spawn(what, args, { cwd: work, stdio: ['ignore', out, out] });
     child.on('error', error => console.log(`${what}: ${error.message}`));
     running.push(child);
     return child;
   };
+  const cap = await capture(work, { [ports.smsc]: 'smpp', [ports.udp]: 'sip' });
   try {
-    certificate();
+    certificate(work);
     await new Promise(resolve => smsc.listen(ports.smsc, '127.0.0.1', resolve));
     await new Promise(resolve => sink.bind(ports.sink, '127.0.0.1', resolve));
-    run('kamailio', '-f', kamailio(), '-DD', '-E', '-w', work, '-Y', work, '-P', path.join(work, 'kamailio.pid'));
-    run(path.join(binaries, 'sipsmppd'), '-c', file('sipsmpp.yaml', `
+    start('kamailio', '-f', kamailio(), '-DD', '-E', '-w', work, '-Y', work, '-P', path.join(work, 'kamailio.pid'));
+    start(path.join(binaries, 'sipsmppd'), '-c', file('sipsmpp.yaml', `
 node: interop
 db: ${database}
 sip:
@@ -266,15 +246,15 @@ mi:
     await until('the proxy is up', () => state() === 'up');
     running[0].kill('SIGTERM');
     check('the proxy that went is down', await until('its state', () => state() === 'down'), 'it is not');
-    run('kamailio', '-f', path.join(work, 'kamailio.cfg'), '-DD', '-E', '-w', work, '-Y', work, '-P', path.join(work, 'kamailio.pid'));
+    start('kamailio', '-f', path.join(work, 'kamailio.cfg'), '-DD', '-E', '-w', work, '-Y', work, '-P', path.join(work, 'kamailio.pid'));
     check('the proxy that came back is up', await until('its state', () => state() === 'up'), 'it is not');
-  } catch (error) {
-    check('the run', false, error.stack);
+
+    await cap.end();
+    const ours = cap.read(`(tcp.dstport == ${ports.smsc} || udp.srcport == ${ports.udp}) && _ws.malformed`);
+    check('tshark finds nothing malformed of ours', ours === '', ours);
   } finally {
-    for (const child of running.reverse()) child.kill('SIGTERM');
-    await wait(500);
-    if (!failures) fs.rmSync(work, { recursive: true });
-    console.log(failures ? `${failures} failed; see ${work}` : 'all as it should be');
-    process.exit(failures ? 1 : 0);
+    for (const child of [cap, ...running.reverse()]) child.kill('SIGTERM');
   }
-})();
+}
+
+run(main, check, work);

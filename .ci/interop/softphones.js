@@ -10,12 +10,12 @@
 const { spawn, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
-const os = require('node:os');
 const path = require('node:path');
 const WebSocket = require('ws');
+const { wait, until, ended, folder, checks, run, certificate, capture } = require('./rig');
 
 const [binaries, database] = process.argv.slice(2);
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'sipsmpp-softphones-'));
+const work = folder('softphones');
 const ports = { // below those that the kernel gives to outgoing connections
   smsc: 24775, control: 24779, sip: 27060, tls: 27061, ws: 27062, mi: 27888, proxy: 27070,
   baresip: 27160, baresipControl: 27170, linphone: 27260, viaProxy: 27360, viaProxyControl: 27370,
@@ -24,19 +24,7 @@ const handset = '+4915112345678';
 const domain = 'sms.example.com';
 const text = 'Grüße, 汉字 and 👋';
 
-let failures = 0;
-function check(what, ok, detail) {
-  console.log(`${ok ? 'ok    ' : 'FAILED'} ${what}${ok ? '' : `: ${detail}`}`);
-  if (!ok) failures++;
-}
-const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
-async function until(what, condition, seconds = 10) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(20)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  throw new Error(`${what} did not come within ${seconds} s; see ${work}`);
-}
+const check = checks();
 
 const file = (name, content) => {
   fs.mkdirSync(path.dirname(path.join(work, name)), { recursive: true });
@@ -45,7 +33,7 @@ const file = (name, content) => {
 };
 const read = name => { try { return fs.readFileSync(path.join(work, name), 'utf8'); } catch { return ''; } };
 const running = [];
-function run(log, what, args, options = {}) {
+function start(log, what, args, options = {}) {
   const out = fs.openSync(path.join(work, log), 'w');
   const child = spawn(what, args, { cwd: work, stdio: ['pipe', out, out], ...options });
   child.on('error', error => console.log(`${what}: ${error.message}`));
@@ -54,9 +42,8 @@ function run(log, what, args, options = {}) {
   return child;
 }
 async function stop(child) {
-  const ended = new Promise(resolve => child.on('exit', resolve));
   child.kill('SIGTERM');
-  await Promise.race([ended, wait(3000)]);
+  await Promise.race([ended(child), wait(3000)]);
 }
 
 const mi = `http://127.0.0.1:${ports.mi}/mi`;
@@ -73,17 +60,11 @@ async function fromHandset(to, message) {
 const atHandset = (from, message) => read('smsc.log').split('\n')
   .some(line => line.includes('submit_sm') && line.includes(` ${from.replace('+', '')} -> `) && line.includes(JSON.stringify(message)));
 
-function certificate() {
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost',
-    '-keyout', path.join(work, 'key.pem'), '-out', path.join(work, 'cert.pem')], { stdio: 'ignore' });
-}
-
 // --- the gateway ---
 
 let daemon;
 async function gateway() {
-  daemon = run('gateway.log', path.join(binaries, 'sipsmppd'), ['-c', file('sipsmpp.yaml', `
+  daemon = start('gateway.log', path.join(binaries, 'sipsmppd'), ['-c', file('sipsmpp.yaml', `
 node: softphones
 db: ${database}
 sip:
@@ -116,7 +97,7 @@ ctrl_tcp_listen 127.0.0.1:${control}
 `);
   file(`${name}/accounts`, `<sip:${number}@${domain};transport=udp>;auth_user=${number};auth_pass=${password};outbound="${outbound}";regint=600\n`);
   file(`${name}/contacts`, `"Handset" <sip:${handset}@${domain}>\n`);
-  const child = run(`${name}.log`, 'baresip', ['-f', path.join(work, name), '-s', '-v']);
+  const child = start(`${name}.log`, 'baresip', ['-f', path.join(work, name), '-s', '-v']);
   const command = (command, params = '') => new Promise((resolve, reject) => {
     const line = JSON.stringify({ command, params });
     const socket = net.connect(control, '127.0.0.1', () => socket.write(`${Buffer.byteLength(line)}:${line},`));
@@ -148,7 +129,7 @@ username=${number}
 passwd=${password}
 realm=${domain}
 `);
-  const child = run('linphone.log', 'linphone-daemon', ['--config', rc], { env: { ...process.env, HOME: path.join(work, 'linphone') } });
+  const child = start('linphone.log', 'linphone-daemon', ['--config', rc], { env: { ...process.env, HOME: path.join(work, 'linphone') } });
   return {
     child,
     send: message => child.stdin.write(`message sip:${handset}@${domain} ${message}\n`),
@@ -179,7 +160,7 @@ function jssip(number, password) {
 
 // Kamailio in front: it adds Path to what registers, and relays what the gateway sends along it.
 function kamailio() {
-  return run('kamailio.log', 'kamailio', ['-f', file('kamailio.cfg', `#!KAMAILIO
+  return start('kamailio.log', 'kamailio', ['-f', file('kamailio.cfg', `#!KAMAILIO
 debug=1
 log_stderror=yes
 children=2
@@ -245,8 +226,10 @@ async function conversation(name, number, phone) {
 }
 
 async function main() {
-  certificate();
-  run('smsc.log', path.join(binaries, 'smscsim'), ['--listen', `127.0.0.1:${ports.smsc}`, '--control', `127.0.0.1:${ports.control}`]);
+  certificate(work);
+  const cap = await capture(work, { [ports.smsc]: 'smpp', [ports.sip]: 'sip' });
+  running.push(cap);
+  start('smsc.log', path.join(binaries, 'smscsim'), ['--listen', `127.0.0.1:${ports.smsc}`, '--control', `127.0.0.1:${ports.control}`]);
   await gateway();
   cli('smpp_add', 'name=sim', 'ip=127.0.0.1', `port=${ports.smsc}`, 'system_id=gw', 'password=secret');
   await until('the bind', () => cli('smpp_list').connections[0].state === 'bound');
@@ -313,13 +296,16 @@ async function main() {
   const faults = read('gateway.log').split('\n').filter(l => /level=(ERROR|WARN)/.test(l) && !l.includes('wrong credentials'));
   check('no fault is logged', faults.length === 0, faults.join('\n'));
   check('wrong credentials are', ['500', '600'].every(user => new RegExp(`wrong credentials.* user=${user} `).test(read('gateway.log'))), 'they are not');
+
+  await cap.end();
+  const ours = cap.read(`(tcp.dstport == ${ports.smsc} || udp.srcport == ${ports.sip} || tcp.srcport == ${ports.sip}) && _ws.malformed`);
+  check('tshark finds nothing malformed of ours', ours === '', ours);
 }
 
-main().catch(error => check('the run', false, error.stack)).finally(async () => {
+async function stopAll() {
   for (const child of running.reverse()) child.kill('SIGTERM');
   await wait(300);
   for (const child of running) child.kill('SIGKILL');
-  if (!failures && !process.env.KEEP) fs.rmSync(work, { recursive: true });
-  console.log(failures ? `${failures} failed; see ${work}` : 'all as it should be');
-  process.exit(failures ? 1 : 0);
-});
+}
+
+run(() => main().finally(stopAll), check, work);
