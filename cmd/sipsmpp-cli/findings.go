@@ -410,7 +410,7 @@ func (e *evidence) configuration() (list []finding) {
 		faults = append(faults, f.Path+": "+f.Reason)
 	}
 	if len(faults) > 0 {
-		list = append(list, finding{problem, "configuration", fmt.Sprintf("%d faults: %s", len(faults), some(faults, "; ")), "correct them: until then a reload, or a restart, goes without those parts"})
+		list = append(list, finding{problem, "configuration", "faults: " + some(faults, "; "), "correct them: until then a reload, or a restart, goes without those parts"})
 	}
 	var live, restart []string
 	for _, c := range e.pending.Config {
@@ -421,8 +421,8 @@ func (e *evidence) configuration() (list []finding) {
 		}
 	}
 	for table, c := range map[string]mi.SMPPReloadResult{"smpp": e.pending.Connections, "smpp_account": e.pending.Accounts, "route": e.pending.Routes, "sip_user": e.pending.SIPUsers} {
-		if n := len(c.Added) + len(c.Changed) + len(c.Removed); n > 0 {
-			live = append(live, fmt.Sprintf("%d rows of %s", n, table))
+		if len(c.Added)+len(c.Changed)+len(c.Removed) > 0 {
+			live = append(live, "table "+table)
 		}
 	}
 	slices.Sort(live)

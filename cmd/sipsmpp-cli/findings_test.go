@@ -92,8 +92,8 @@ func TestFindings(t *testing.T) {
 		"database failed":     {func(e *evidence) { e.statistics["db:failed"] = 2 }, warning, "2 writes failed"},
 		"unrecorded":          {func(e *evidence) { e.statistics["core:messages_unrecorded"] = 2 }, warning, "without the record"},
 		"events lost":         {func(e *evidence) { e.statistics["event:lost"] = 2 }, note, "subscribers_list"},
-		"a bad row":           {func(e *evidence) { e.pending.Faults = []mi.Fault{{Path: "route[id=7].targets", Reason: "nowhere"}} }, problem, "1 faults: route[id=7].targets: nowhere"},
-		"not yet reloaded":    {func(e *evidence) { e.pending.Connections.Added = []string{"b", "c"} }, note, "not yet in use: 2 rows of smpp"},
+		"a bad row":           {func(e *evidence) { e.pending.Faults = []mi.Fault{{Path: "route[id=7].targets", Reason: "nowhere"}} }, problem, "faults: route[id=7].targets: nowhere"},
+		"not yet reloaded":    {func(e *evidence) { e.pending.Connections.Added = []string{"b", "c"} }, note, "not yet in use: table smpp"},
 		"restart":             {func(e *evidence) { e.pending.Config = []mi.ConfigChange{{Key: "sip.listen", Restart: true}} }, note, "after a restart only: sip.listen"},
 		"debug":               {func(e *evidence) { e.level = 4 }, note, "log_level info"},
 	} {

@@ -47,11 +47,10 @@ var standardSet = []benchRun{
 
 // benchRow is what came of one.
 type benchRow struct {
-	Name    string `json:"name"`
+	outcome
 	key     string
 	long    bool
 	Rate    float64 `json:"paced_at,omitempty"` // messages per second
-	Error   string  `json:"error,omitempty"`
 	Gateway *result `json:"gateway,omitempty"`
 	Floor   *result `json:"floor,omitempty"`
 	Ratio   float64 `json:"cpu_ratio,omitempty"`
@@ -80,11 +79,8 @@ two long runs follow, one at 90 % of the highest rate and one as fast as it goes
   smscsim bench --gateway ./sipsmppd --soak 10m > figures.md`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.gateway == "" {
-				return errors.New("--gateway: want the path of sipsmppd")
-			}
-			if f.duration <= 0 {
-				return errors.New("--duration must be above 0")
+			if err := f.checkMeasured(); err != nil {
+				return err
 			}
 			b := bench(c.Context(), f, soak, standardSet, &printer{w: c.ErrOrStderr()})
 			if err := show(c.OutOrStdout(), asJSON, b); err != nil {
@@ -124,7 +120,7 @@ func bench(ctx context.Context, f loadFlags, soak time.Duration, set []benchRun,
 		}
 		f := f
 		f.direction, f.receipts, f.rate = run.direction, run.receipts, run.rate
-		row := benchRow{Name: run.name, key: run.key, long: run.long}
+		row := benchRow{outcome: outcome{Name: run.name}, key: run.key, long: run.long}
 		if run.recorded {
 			f.config = append(slices.Clone(f.config), "records: all")
 		}
@@ -179,23 +175,20 @@ func (row *benchRow) measure(ctx context.Context, f loadFlags, beside bool) {
 func (b benchResult) verdict() error {
 	var faults []error
 	for _, row := range b.Rows {
-		if row.Error != "" {
-			faults = append(faults, fmt.Errorf("%s: %s", row.Name, row.Error))
-		}
+		faults = append(faults, row.verdict())
 	}
 	return errors.Join(faults...)
 }
 
 // String is the table.
 func (b benchResult) String() string {
-	var s strings.Builder
+	var s markdown
 	fmt.Fprintf(&s, "%s; %.0f s each.\n\n", b.Machine, b.Seconds)
-	s.WriteString("| load | messages/s | CPU a message (user + system) | floor's CPU | gateway / floor | floor's messages/s | " +
-		"in to out p50 / p99 / p99.9 | in to answer p50 / p99 / p99.9 | memory before / highest / end | lost, doubled |\n")
-	s.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	s.head("load", "messages/s", "CPU a message (user + system)", "floor's CPU", "gateway / floor", "floor's messages/s",
+		"in to out p50 / p99 / p99.9", "in to answer p50 / p99 / p99.9", "memory before / highest / end", "lost, doubled")
 	for _, row := range b.Rows {
 		if row.Error != "" {
-			fmt.Fprintf(&s, "| %s | failed: %s | | | | | | | | |\n", row.Name, strings.ReplaceAll(row.Error, "\n", "; "))
+			s.failed(row.outcome)
 			continue
 		}
 		g, floorCPU, ratio, floorRate := row.Gateway, "", "", ""
@@ -213,16 +206,17 @@ func (b benchResult) String() string {
 			cpu = fmt.Sprintf("%.1f us (%.1f + %.1f)", p.CPU, p.User, p.System)
 			held = fmt.Sprintf("%d / %d / %d MB", p.Memory.First>>20, p.Memory.Highest>>20, p.Memory.Last>>20)
 		}
-		fmt.Fprintf(&s, "| %s | %.0f | %s | %s | %s | %s | %s | %s | %s | %s |\n", row.Name, g.Rate, cpu, floorCPU, ratio, floorRate,
+		s.row(row.Name, fmt.Sprintf("%.0f", g.Rate), cpu, floorCPU, ratio, floorRate,
 			strings.Join(out, "; "), strings.Join(answer, "; "), held, strings.Join(losses, "; "))
 	}
-	s.WriteString("\n| target | wanted | measured | met |\n| --- | --- | --- | --- |\n")
+	s.WriteByte('\n')
+	s.head("target", "wanted", "measured", "met")
 	for _, t := range b.Targets {
 		met := "yes"
 		if !t.Met {
 			met = "no"
 		}
-		fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", t.Name, t.Wanted, t.Measured, met)
+		s.row(t.Name, t.Wanted, t.Measured, met)
 	}
 	return s.String()
 }

@@ -110,7 +110,7 @@ func TestBenchTable(t *testing.T) {
 		Process: &processResult{CPU: 15, User: 10, System: 5, Memory: memory{First: 20 << 20, Highest: 30 << 20, Last: 25 << 20}}}
 	floor := g
 	floor.Process = &processResult{CPU: 5}
-	b := benchResult{Rows: []benchRow{{Name: "one", Gateway: &g, Floor: &floor, Ratio: 3}, {Name: "two", Gateway: &g, Error: "it\nfailed"}}}
+	b := benchResult{Rows: []benchRow{{outcome: outcome{Name: "one"}, Gateway: &g, Floor: &floor, Ratio: 3}, {outcome: outcome{"two", "it\nfailed"}, Gateway: &g}}}
 	text := b.String()
 	for _, want := range []string{"| one | 1000 | 15.0 us (10.0 + 5.0) | 5.0 us | 3.00 | 1000 | 1.5 /", "20 / 30 / 25 MB", "| two | failed: it; failed |"} {
 		if !strings.Contains(text, want) {
@@ -136,8 +136,8 @@ func TestTargets(t *testing.T) {
 		{key: "recorded", Gateway: measured(35_000, 27, 0, 0, 0)},
 		{key: "receipts", Gateway: measured(29_000, 40, 0, 0, 0)},
 		{key: "esme", Gateway: measured(50_000, 4, 0, 0, 0)},
-		{key: "relay", Error: "it failed"},
-		{key: "long", long: true, Name: "long", Gateway: measured(50_000, 15, 0, 149, 1)},
+		{key: "relay", outcome: outcome{Error: "it failed"}},
+		{key: "long", long: true, outcome: outcome{Name: "long"}, Gateway: measured(50_000, 15, 0, 149, 1)},
 	}}
 	want := []string{ // by name, where it is met
 		"SIP to SMPP, CPU a message: true", "SIP to SMPP, beside OpenSIPS 3.6: true", "SMPP to SIP, CPU a message: false",

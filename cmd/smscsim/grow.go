@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +31,7 @@ var growSet = []growRun{
 
 // growRow is what came of one.
 type growRow struct {
-	Name   string  `json:"name"`
-	Error  string  `json:"error,omitempty"`
+	outcome
 	Result *result `json:"result,omitempty"`
 	Ratio  float64 `json:"cpu_ratio,omitempty"` // of CPU a message to the base's
 }
@@ -57,11 +55,8 @@ else meanwhile.`,
 		Example: `  smscsim grow --gateway ./sipsmppd > growth.md`,
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.gateway == "" {
-				return errors.New("--gateway: want the path of sipsmppd")
-			}
-			if f.duration <= 0 {
-				return errors.New("--duration must be above 0")
+			if err := f.checkMeasured(); err != nil {
+				return err
 			}
 			g := grow(c.Context(), f, growSet, &printer{w: c.ErrOrStderr()})
 			if err := show(c.OutOrStdout(), asJSON, g); err != nil {
@@ -91,7 +86,7 @@ func grow(ctx context.Context, f loadFlags, set []growRun, out *printer) growRes
 		out.line("%s, %v", run.name, f.duration)
 		f := f
 		f.crowd, f.rate = run.crowd, run.rate
-		row := growRow{Name: run.name}
+		row := growRow{outcome: outcome{Name: run.name}}
 		err := f.check()
 		if err == nil {
 			var r result
@@ -117,27 +112,26 @@ func grow(ctx context.Context, f loadFlags, set []growRun, out *printer) growRes
 func (g growResult) verdict() error {
 	var faults []error
 	for _, row := range g.Rows {
-		if row.Error != "" {
-			faults = append(faults, fmt.Errorf("%s: %s", row.Name, row.Error))
-		}
+		faults = append(faults, row.verdict())
 	}
 	return errors.Join(faults...)
 }
 
 // String is the table.
 func (g growResult) String() string {
-	var s strings.Builder
+	var s markdown
 	fmt.Fprintf(&s, "%s; %.0f s each.\n\n", g.Machine, g.Seconds)
-	s.WriteString("| beside the load | ready after | bound after | memory before / highest | messages/s | CPU a message | to the base's | " +
-		"in to answer p50 / p99 / p99.9 |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	s.head("beside the load", "ready after", "bound after", "memory before / highest", "messages/s", "CPU a message", "to the base's",
+		"in to answer p50 / p99 / p99.9")
 	for _, row := range g.Rows {
 		if row.Error != "" || row.Result.Process == nil {
-			fmt.Fprintf(&s, "| %s | failed: %s | | | | | | |\n", row.Name, strings.ReplaceAll(row.Error, "\n", "; "))
+			s.failed(row.outcome)
 			continue
 		}
 		r, p := row.Result, row.Result.Process
-		fmt.Fprintf(&s, "| %s | %.2f s | %.2f s | %d / %d MB | %.0f | %.1f us | %.2f | %s |\n", row.Name, r.Start.Seconds(), r.Bound.Seconds(),
-			p.Memory.First>>20, p.Memory.Highest>>20, r.Rate, p.CPU, row.Ratio, r.Flows[0].Answer.cell())
+		s.row(row.Name, fmt.Sprintf("%.2f s", r.Start.Seconds()), fmt.Sprintf("%.2f s", r.Bound.Seconds()),
+			fmt.Sprintf("%d / %d MB", p.Memory.First>>20, p.Memory.Highest>>20), fmt.Sprintf("%.0f", r.Rate), fmt.Sprintf("%.1f us", p.CPU),
+			fmt.Sprintf("%.2f", row.Ratio), r.Flows[0].Answer.cell())
 	}
 	return s.String()
 }
