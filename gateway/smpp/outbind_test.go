@@ -257,7 +257,7 @@ func TestPeerSaysOutbind(t *testing.T) {
 			p.send(wire.CmdSubmitSM, 0, 10, shopSM("an SMSC does not submit"))
 			p.want(wire.CmdSubmitSMResp, 10, wire.StatusInvalidBindStatus)
 			i := w.send("x")
-			w.wantFate(i, sms.NotSent, sms.Temporary, sms.CauseNotReady)
+			w.wantFate(i, sms.NotSent, sms.Configuration, sms.CauseNoRoute)
 			p.conn.Close()
 			synctest.Wait()
 			if s := w.status(); len(w.handler.downs) != round || s.Binds[0].State != BindWaiting {
