@@ -73,6 +73,9 @@ func (f *loadFlags) windowOf(direction string) int {
 // peerWindow is the window of the gateway's connections and accounts: wider than the load's own, which is to count.
 func (f *loadFlags) peerWindow() int { return max(2*f.windowOf(directions[f.direction][0]), 1000) }
 
+// mostReceipts is how many the SMSC may have unanswered: the gateway throttles what is more on one bind.
+const mostReceipts = 1000
+
 // outside are the flags that say where a gateway is that runs already.
 var outside = []string{"sip", "mi", "smpp", "system-id", "password", "smsc-listen", "peer-listen", "sip-sink", "pid"}
 

@@ -93,7 +93,7 @@ func (r *rig) open() (e ends, err error) {
 		Addr: r.smscListen, Latency: r.latency, Keep: -1, Window: r.windowOf("mo"), AnswerTimeout: r.timeout,
 	}
 	if r.receipts && !r.has("mo") {
-		cfg.Window = r.peerWindow() // what counts is how many messages are outstanding, not how many receipts
+		cfg.Window = min(r.peerWindow(), mostReceipts) // what counts is how many messages are outstanding, not how many receipts
 	}
 	if first := r.flows[0]; first.direction != "mo" {
 		cfg.OnOctets = func(octets []byte) uint64 {
