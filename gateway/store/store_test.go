@@ -94,10 +94,13 @@ func adminExec(t testing.TB, url, query string) {
 	}
 }
 
-// onEach runs a test on every server with a database of its own.
+// onEach runs a test on every server with a database of its own, at once: it mostly waits for them.
 func onEach(t *testing.T, test func(t *testing.T, url string)) {
 	for _, s := range servers {
-		t.Run(s.name, func(t *testing.T) { test(t, s.fresh(t)) })
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s.fresh(t))
+		})
 	}
 }
 
