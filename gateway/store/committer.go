@@ -18,7 +18,7 @@ import (
 const (
 	gatherTime  = 2 * time.Millisecond
 	gatherCount = 256
-	batchCount  = 512 // most writes in a transaction
+	batchCount  = 2048 // most writes in a transaction
 )
 
 type opKind uint8
