@@ -71,7 +71,10 @@ async function startGateway(binaries, work, config, call) {
   const child = spawn(path.join(binaries, 'sipsmppd'), ['-c', file], { stdio: ['ignore', log, log] });
   fs.closeSync(log);
   try {
-    await until('the MI', () => call('version').catch(() => false));
+    await until('the MI', () => {
+      if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}`);
+      return call('version').catch(() => false);
+    });
   } catch (error) {
     child.kill();
     throw error;
@@ -119,6 +122,7 @@ async function capture(work, protocols) {
   const file = path.join(work, 'capture.pcap');
   const child = spawn('tshark', ['-q', '-i', 'lo', '-w', file, '-f', Object.keys(protocols).map(port => `port ${port}`).join(' or ')],
     { stdio: ['ignore', 'ignore', 'pipe'] });
+  process.on('exit', () => child.kill());
   await new Promise(resolve => child.stderr.on('data', data => /Capturing/.test(data) && resolve()));
   const decode = Object.entries(protocols).flatMap(([port, protocol]) =>
     (protocol === 'smpp' ? ['tcp'] : ['tcp', 'udp']).flatMap(transport => ['-d', `${transport}.port==${port},${protocol}`]));
