@@ -91,7 +91,7 @@ func noRouteHint(m *sms.Message) string {
 	if m.Connection != "" {
 		return "there is no connection " + m.Connection
 	}
-	return "set smpp.default_connection, or have exactly one connection that can send"
+	return "add a rule by route_add, set smpp.default_connection, or have exactly one connection that can send"
 }
 
 // passage is one message on its way from the door to the end of its attempts.
