@@ -36,7 +36,8 @@ func TestRestartWithAnAttemptUnderWay(t *testing.T) {
 	}
 	r.back()
 	r.texts(1)
-	if e := r.event("E_MESSAGE_SENT").(events.MessageSent); e.ID != id || e.Attempt != 3 {
+	// the third, or a later one if the time for one came before the SMSC did
+	if e := r.event("E_MESSAGE_SENT").(events.MessageSent); e.ID != id || e.Attempt < 3 {
 		t.Errorf("%+v", e)
 	}
 }
