@@ -31,7 +31,7 @@ func TestRestartWithAnAttemptUnderWay(t *testing.T) {
 	if n := statistic(r, "deferred", "unknown_fates"); n != 1 {
 		t.Errorf("%d attempts of unknown fate, want 1", n)
 	}
-	if d := r.state(id, store.RecordDeferred).Deferral; d == nil || d.Unknown != 1 || d.Attempts != 2 || d.Trying {
+	if d := r.state(id, store.RecordDeferred).Deferral; d == nil || d.Unknown != 1 || d.Attempts < 2 || d.Trying {
 		t.Errorf("%+v", d)
 	}
 	r.back()
