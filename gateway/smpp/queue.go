@@ -2,8 +2,8 @@ package smpp
 
 import "time"
 
-// maxQueue is how many messages may wait for the binds of one connection: what comes in a third of a second when very much comes, since what
-// is over goes by the database, at several times the cost.
+// maxQueue is how many messages may wait for the binds of one connection: what comes in a third of a second when very much
+// comes. What is over goes by the database, at several times the cost.
 const maxQueue = 20_000
 
 // queue holds the messages that wait for a slot, first come, first out.
